@@ -1,0 +1,237 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one client for Nomad's API, and the connection options that all modules share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from ansible.module_utils.common.parameters import env_fallback
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, InvalidInput
+
+try:
+    import nomad
+    from ansible_collections.infinite.databases.plugins.module_utils.nomad_http import Endpoint, Session, endpoint
+except ImportError as error:
+    IMPORT_ERROR: ImportError | None = error
+else:
+    IMPORT_ERROR = None
+
+CONNECTION_SPEC: dict[str, dict[str, Any]] = {
+    "nomad_address": {
+        "type": "str",
+        "default": "http://127.0.0.1:4646",
+        "fallback": (env_fallback, ["NOMAD_ADDR"]),
+    },
+    "nomad_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["NOMAD_TOKEN"])},
+    "nomad_token_file": {"type": "path", "no_log": False},
+    "nomad_ca_cert": {"type": "path", "fallback": (env_fallback, ["NOMAD_CACERT"])},
+    "nomad_client_cert": {"type": "path", "fallback": (env_fallback, ["NOMAD_CLIENT_CERT"])},
+    "nomad_client_key": {"type": "path", "no_log": False, "fallback": (env_fallback, ["NOMAD_CLIENT_KEY"])},
+    "nomad_region": {"type": "str", "fallback": (env_fallback, ["NOMAD_REGION"])},
+    "nomad_namespace": {"type": "str", "fallback": (env_fallback, ["NOMAD_NAMESPACE"])},
+    "nomad_tls_server_name": {"type": "str", "fallback": (env_fallback, ["NOMAD_TLS_SERVER_NAME"])},
+    "nomad_timeout": {"type": "float", "default": 10},
+    "nomad_retries": {"type": "int", "default": 3},
+    "workers": {"type": "int", "default": 8},
+}
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+@dataclass
+class Outcome(Generic[Item, Value]):
+    """What became of one item of a list: its value, or the error."""
+
+    item: Item
+    value: Value | None = None
+    error: InfiniteError | None = None
+
+
+def map_concurrently(fn: Callable[[Item], Value], items: Iterable[Item], workers: int = 8) -> list[Outcome[Item, Value]]:
+    """Apply fn to every item, several at once, in the items' order. An expected failure of one does not stop the others."""
+
+    def attempt(item: Item) -> Outcome[Item, Value]:
+        try:
+            return Outcome(item, value=fn(item))
+        except InfiniteError as failure:
+            return Outcome(item, error=failure)
+
+    todo = list(items)
+    if len(todo) < 2 or workers < 2:
+        return [attempt(item) for item in todo]
+    with ThreadPoolExecutor(max_workers=min(workers, len(todo))) as pool:
+        return list(pool.map(attempt, todo))
+
+
+def values(outcomes: Sequence[Outcome[Item, Value]]) -> list[Value]:
+    """The values of all outcomes; the first error, if there is one, is raised."""
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
+    return [outcome.value for outcome in outcomes]  # type: ignore[misc]
+
+
+def read_token(params: Mapping[str, Any]) -> str | None:
+    """The file wins: nobody names a file by accident, while NOMAD_TOKEN may be left over in an environment."""
+    path = params.get("nomad_token_file")
+    if not path:
+        return params.get("nomad_token") or None
+    try:
+        with open(path, encoding="utf-8") as file:
+            token = file.read().strip()
+    except OSError as failure:
+        raise InvalidInput(
+            f"Cannot read the Nomad token from {path} ({failure.strerror}); was the environment set up (site.yml)?"
+        ) from None
+    if not token:
+        raise InvalidInput(f"The Nomad token file {path} is empty; write the token's secret to it")
+    return token
+
+
+def existing_file(params: Mapping[str, Any], option: str) -> str | None:
+    """The path of an option, checked here because requests' own message does not name the option."""
+    path: str | None = params.get(option)
+    if path and not os.access(path, os.R_OK):
+        raise InvalidInput(f"{option}: {path} does not exist or cannot be read")
+    return path or None
+
+
+class NomadClient:
+    """Nomad's API with verified TLS. ``api`` is python-nomad's client; the other attributes are what it lacks."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        if IMPORT_ERROR:
+            raise InvalidInput(
+                f"The Python that runs this module lacks a library ({IMPORT_ERROR}); install python-nomad for it"
+            )
+        self.address: str = (params.get("nomad_address") or "").rstrip("/")
+        parts = urlsplit(self.address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidInput(f"nomad_address: {self.address!r} is not an http:// or https:// address")
+        self.namespace: str = params.get("nomad_namespace") or "default"
+        self.workers: int = max(1, int(params.get("workers") or 8))
+        self.timeout = float(params.get("nomad_timeout") or 10)
+        self.session = Session(
+            address=self.address,
+            retries=max(0, int(params.get("nomad_retries") or 0)),
+            timeout=self.timeout,
+            workers=self.workers,
+            server_name=params.get("nomad_tls_server_name"),
+        )
+        cert, key = existing_file(params, "nomad_client_cert"), existing_file(params, "nomad_client_key")
+        if bool(cert) != bool(key):
+            raise InvalidInput("nomad_client_cert and nomad_client_key are needed together")
+        self.settings: dict[str, Any] = {
+            "address": self.address,
+            "token": read_token(params),
+            "namespace": self.namespace,
+            "region": params.get("nomad_region"),
+            "timeout": self.timeout,
+            # Never python-nomad's default, which is not to verify at all.
+            "verify": existing_file(params, "nomad_ca_cert") or True,
+            "cert": (cert, key) if cert else (),
+            "session": self.session,
+        }
+
+    @property
+    def api_calls(self) -> int:
+        """How many requests were sent, retries included."""
+        return self.session.calls
+
+    @cached_property
+    def api(self) -> Any:
+        """python-nomad's client, for what it covers."""
+        return nomad.Nomad(**self.settings)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """An endpoint below /v1/ with get, put, post, delete: ``client.endpoint("volumes").get(type="host")``."""
+        return endpoint(name)(**self.settings)
+
+    @cached_property
+    def jobs(self) -> Endpoint:
+        return self.endpoint("jobs")
+
+    @cached_property
+    def job(self) -> Endpoint:
+        return self.endpoint("job")
+
+    @cached_property
+    def variables(self) -> Variables:
+        return Variables(self)
+
+    @cached_property
+    def volumes(self) -> HostVolumes:
+        return HostVolumes(self)
+
+    def services(self, name: str, **params: Any) -> list[dict[str, Any]]:
+        """The registrations of one service."""
+        return list(self.endpoint("service").get(name, **params))
+
+    def map(self, fn: Callable[[Item], Value], items: Iterable[Item]) -> list[Outcome[Item, Value]]:
+        return map_concurrently(fn, items, self.workers)
+
+
+class Variables:
+    """Nomad Variables: small secrets with check-and-set."""
+
+    def __init__(self, client: NomadClient) -> None:
+        self._one, self._list = client.endpoint("var"), client.endpoint("vars")
+
+    def list(self, prefix: str = "", namespace: str | None = None) -> list[dict[str, Any]]:
+        """Paths and indexes (never values) of all variables below a prefix."""
+        return paged(self._list, prefix=prefix, namespace=namespace)
+
+    def read(self, path: str, namespace: str | None = None) -> dict[str, Any]:
+        return dict(self._one.get(path, namespace=namespace))
+
+    def write(
+        self, path: str, items: Mapping[str, str], namespace: str | None = None, cas: int | None = None
+    ) -> dict[str, Any]:
+        """Write all items at once; with cas only if the ModifyIndex still is that (0: if it does not exist)."""
+        body = {"Path": path, "Items": dict(items)} | ({"Namespace": namespace} if namespace else {})
+        return dict(self._one.put(path, json=body, namespace=namespace, cas=cas))
+
+    def delete(self, path: str, namespace: str | None = None, cas: int | None = None) -> None:
+        self._one.delete(path, namespace=namespace, cas=cas)
+
+
+class HostVolumes:
+    """Dynamic host volumes."""
+
+    def __init__(self, client: NomadClient) -> None:
+        self._one, self._list = client.endpoint("volume/host"), client.endpoint("volumes")
+
+    def list(self, namespace: str | None = None, **params: Any) -> list[dict[str, Any]]:
+        """Stubs of all volumes: ID, Name, Namespace, NodeID, NodePool, PluginID, CapacityBytes, State."""
+        return paged(self._list, type="host", namespace=namespace, **params)
+
+    def read(self, volume_id: str, namespace: str | None = None) -> dict[str, Any]:
+        return dict(self._one.get(volume_id, namespace=namespace))
+
+    def create(self, volume: Mapping[str, Any], namespace: str | None = None) -> dict[str, Any]:
+        """Create (or, with an ID, update) a volume; the answer is the volume as it is now."""
+        answer = self._one.put("create", json={"Volume": dict(volume)}, namespace=namespace, timeout=60)
+        return dict(answer["Volume"])
+
+    def delete(self, volume_id: str, namespace: str | None = None, force: bool = False) -> None:
+        self._one.delete(volume_id, namespace=namespace, force="true" if force else None, timeout=60)
+
+
+def paged(listing: Endpoint, **params: Any) -> list[dict[str, Any]]:
+    """All pages of a list; Nomad sends everything at once unless it is told a page size, so usually this is one call."""
+    found: list[dict[str, Any]] = []
+    token: str | None = None
+    while True:
+        response = listing.send("get", next_token=token, **params)
+        found += response.json() or []
+        token = response.headers.get("X-Nomad-Nexttoken")
+        if not token:
+            return found

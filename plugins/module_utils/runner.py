@@ -1,0 +1,51 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a module is, apart from its documentation: an argument spec and a function, run in a module process or in Ansible's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError
+
+
+@dataclass(frozen=True)
+class ModuleSpec:
+    """``run(params, check_mode)`` returns the module's result or raises InfiniteError."""
+
+    argument_spec: Mapping[str, Mapping[str, Any]]
+    run: Callable[[dict[str, Any], bool], dict[str, Any]]
+    mutually_exclusive: Sequence[Sequence[str]] = field(default=())
+    required_together: Sequence[Sequence[str]] = field(default=())
+    required_one_of: Sequence[Sequence[str]] = field(default=())
+    required_if: Sequence[Sequence[Any]] = field(default=())
+    required_by: Mapping[str, Any] = field(default_factory=dict)
+
+    def rules(self) -> dict[str, Any]:
+        """The constraints between options, as ArgumentSpecValidator and AnsibleModule take them."""
+        return {
+            "mutually_exclusive": self.mutually_exclusive,
+            "required_together": self.required_together,
+            "required_one_of": self.required_one_of,
+            "required_if": self.required_if,
+            "required_by": self.required_by,
+        }
+
+    def execute(self, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+        """The result, or the failed result: the one place where our errors become Ansible's."""
+        try:
+            return {"changed": False} | self.run(params, check_mode)
+        except InfiniteError as error:
+            return {"changed": False} | error.result | {"failed": True, "msg": str(error)}
+
+    def main(self) -> None:
+        """Be a module process."""
+        from ansible.module_utils.basic import AnsibleModule
+
+        module = AnsibleModule(argument_spec=dict(self.argument_spec), supports_check_mode=True, **self.rules())
+        result = self.execute(module.params, module.check_mode)
+        if result.pop("failed", False):
+            module.fail_json(**result)
+        module.exit_json(**result)
