@@ -56,7 +56,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     return {
         "changed": changed,
         "configuration": after,
-        "diff": {"before": before, "after": after},
+        "diff": {"before": before, "after": after} if changed else {},
         "api_calls": client.api_calls,
     }
 

@@ -1,0 +1,31 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Job specifications in HCL, with values for their variables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+
+
+def to_hcl(value: Any) -> str:
+    """A value as an HCL literal; what HCL would take for a template in it is escaped.
+
+    JSON is HCL's own literal syntax but for that (and for surrogate pairs, hence the real characters).
+    https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md
+    """
+    return json.dumps(value, ensure_ascii=False, sort_keys=True).replace("${", "$${").replace("%{", "%%{")
+
+
+def variables_file(variables: Mapping[str, Any]) -> str:
+    """The variables as `nomad job run -var-file` would read them."""
+    return "".join(f"{name} = {to_hcl(value)}\n" for name, value in sorted(variables.items()))
+
+
+def parse_job(client: NomadClient, hcl: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The job as Nomad understands it. https://developer.hashicorp.com/nomad/api-docs/jobs#parse-job"""
+    body = {"JobHCL": hcl, "Canonicalize": True, "Variables": variables_file(variables or {})}
+    return dict(client.endpoint("jobs/parse").put(json=body))

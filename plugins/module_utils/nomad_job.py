@@ -1,0 +1,276 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Register, stop and remove Nomad jobs, one or a list."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils import nomad_job_diff as job_diff
+from ansible_collections.infinite.databases.plugins.module_utils.errors import (
+    BatchFailed,
+    InfiniteError,
+    InvalidInput,
+    JobFailed,
+    NomadConflict,
+)
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import JobKey, explain, wait_for
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+ITEM_SPEC: dict[str, dict[str, Any]] = {
+    "job": {"type": "raw"},
+    "id": {"type": "str"},
+    "namespace": {"type": "str"},
+}
+STATES = ["present", "stopped", "absent"]
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    **ITEM_SPEC,
+    "state": {"type": "str", "choices": STATES, "default": "present"},
+    "jobs": {"type": "list", "elements": "dict", "options": {**ITEM_SPEC, "state": {"type": "str", "choices": STATES}}},
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "float", "default": 300},
+    "digest_meta": {"type": "str"},
+    "plan_all": {"type": "bool", "default": False},
+}
+
+
+@dataclass
+class Item:
+    """One job on its way from what was asked for to what was done."""
+
+    state: str
+    source: Any
+    id: str
+    namespace: str
+    digest: str = ""
+    spec: dict[str, Any] | None = None
+    action: str = "unchanged"
+    enforce: int = 0
+    diff: dict[str, str] | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    error: InfiniteError | None = None
+
+    @property
+    def key(self) -> JobKey:
+        return self.namespace, self.id
+
+    def result(self) -> dict[str, Any]:
+        failed = {"failed": True, "msg": str(self.error)} if self.error else {}
+        identity = {"id": self.id, "namespace": self.namespace, "state": self.state}
+        return identity | {"changed": self.action != "unchanged", "action": self.action} | self.details | failed
+
+
+def digest_of(source: Any, namespace: str) -> str:
+    """The same specification in another namespace is another job, so that the default namespace counts."""
+    text = source if isinstance(source, str) else json.dumps(source, sort_keys=True)
+    return hashlib.sha256(f"{namespace}\n{text}".encode()).hexdigest()
+
+
+def items_of(params: dict[str, Any], namespace: str) -> list[Item]:
+    """The jobs that the parameters speak of."""
+    given = params["jobs"] if params.get("jobs") is not None else [params]
+    items = []
+    for number, entry in enumerate(given):
+        source = entry.get("job")
+        if isinstance(source, str) and source.lstrip().startswith("{"):
+            source = json.loads(source)
+        if isinstance(source, dict):
+            source = source.get("Job", source)
+        item = Item(entry.get("state") or params["state"], source, entry.get("id") or "", entry.get("namespace") or "")
+        if isinstance(source, dict):
+            item.id = item.id or source.get("ID") or source.get("Name") or ""
+            item.namespace = item.namespace or source.get("Namespace") or namespace
+        if not source and item.state == "present":
+            raise InvalidInput(f"Job {item.id or number}: state present needs its specification; give job")
+        if not source and not item.id:
+            raise InvalidInput(f"Job {number}: give its id or its specification (job)")
+        if params.get("digest_meta") and source:
+            item.digest = digest_of(source, item.namespace or namespace)
+        items.append(item)
+    return items
+
+
+def parse(client: NomadClient, digest_meta: str | None, item: Item) -> None:
+    """Let Nomad parse HCL, and settle the job's id, namespace and digest."""
+    namespace = item.namespace or client.namespace
+    if isinstance(item.source, str):
+        spec = client.jobs.post("parse", json={"JobHCL": item.source, "Canonicalize": True}, namespace=namespace)
+        if spec.get("Namespace") not in (None, "", "default") and not item.namespace:
+            namespace = spec["Namespace"]
+    else:
+        spec = dict(item.source)
+    name = spec.get("ID") or spec.get("Name")
+    if not name or (item.id and item.id != name):
+        raise InvalidInput(f"The specification is of a job {name!r}, but id is {item.id!r}; make them the same")
+    item.id, item.namespace = name, namespace
+    item.spec = {**spec, "ID": name, "Name": spec.get("Name") or name, "Namespace": namespace}
+    if digest_meta and item.digest:
+        item.spec["Meta"] = {**(spec.get("Meta") or {}), digest_meta: item.digest}
+
+
+def plan_present(client: NomadClient, digest_meta: str | None, check_mode: bool, current: Any, item: Item) -> None:
+    """Decide what to do for a job that shall run. A new one needs no plan, but check mode wants its problems."""
+    assert item.spec is not None
+    if current is None:
+        item.action = "registered"
+        if not check_mode:
+            item.diff = shown_new(item)
+            return
+    trial = dict(item.spec)
+    if digest_meta and current is not None:
+        # Changed meta restarts every task, so that the digest must not be the only reason for it: plan with the old one.
+        old = (current.get("Meta") or {}).get(digest_meta)
+        meta = {k: v for k, v in (item.spec.get("Meta") or {}).items() if k != digest_meta}
+        trial["Meta"] = meta | ({digest_meta: old} if old else {})
+    answer = client.job.put(item.id, "plan", json={"Job": trial, "Diff": True}, namespace=item.namespace)
+    item.enforce = answer["JobModifyIndex"]
+    if answer.get("Warnings"):
+        item.details["warnings"] = answer["Warnings"]
+    item.details["unplaced"] = sorted(answer.get("FailedTGAllocs") or {})
+    if current is None and not item.enforce:
+        item.diff = shown_new(item)
+        return
+    difference = job_diff.normalise(answer["Diff"]) if answer["Diff"]["Type"] != "None" else None
+    if difference is None:
+        item.action = "unchanged"
+        return
+    item.action = "updated"
+    item.diff = job_diff.shown(item.id, difference)
+    updates = ((answer.get("Annotations") or {}).get("DesiredTGUpdates") or {}).values()
+    restarts = any(u.get(kind) for u in updates for kind in ("DestructiveUpdate", "Place", "Canary", "Migrate"))
+    if not restarts:
+        item.spec = trial  # a change in place stays one: the old digest is kept, and the job is planned again next time
+
+
+def shown_new(item: Item) -> dict[str, str]:
+    after = item.source if isinstance(item.source, str) else json.dumps(item.source, indent=2, sort_keys=True)
+    return {"before": "", "after": after.rstrip() + "\n", "before_header": item.id, "after_header": item.id}
+
+
+def plan_ending(current: Any, item: Item) -> None:
+    """Decide what to do for a job that shall be stopped or absent."""
+    if current is None or (item.state == "stopped" and current["Stop"]):
+        return
+    item.action = "removed" if item.state == "absent" else "stopped"
+    was = "stopped" if current["Stop"] else current["Status"]
+    item.diff = {"before": f"{was}\n", "after": f"{item.state}\n", "before_header": item.id, "after_header": item.id}
+
+
+def register(client: NomadClient, digest_meta: str | None, item: Item) -> None:
+    """Register with check-and-set: the plan, and so the diff, were made against that version of the job."""
+    body: dict[str, Any] = {"Job": item.spec, "EnforceIndex": True, "JobModifyIndex": item.enforce}
+    if isinstance(item.source, str):
+        body["Submission"] = {"Source": item.source, "Format": "hcl2"}
+    try:
+        answer = client.jobs.post(json=body, namespace=item.namespace)
+    except NomadConflict:
+        # Somebody was faster. That is fine only if they wrote the same.
+        now = client.job.get(item.id, namespace=item.namespace)
+        plan_present(client, digest_meta, False, now, item)
+        if item.action == "unchanged":
+            return
+        raise
+    item.details |= {"eval_id": answer["EvalID"], "job_modify_index": answer["JobModifyIndex"]}
+    if answer.get("Warnings"):
+        item.details["warnings"] = answer["Warnings"]
+
+
+def deregister(client: NomadClient, item: Item, purge: bool) -> None:
+    answer = client.job.delete(item.id, namespace=item.namespace, purge="true" if purge else "false")
+    item.details["eval_id"] = answer["EvalID"]
+
+
+def each(client: NomadClient, items: list[Item], step: Callable[[Item], None]) -> None:
+    """Do one step for all items that have not failed; what fails is noted in its item."""
+    for outcome in client.map(step, [item for item in items if not item.error]):
+        outcome.item.error = outcome.error
+
+
+def apply(client: NomadClient, params: dict[str, Any], items: list[Item]) -> None:
+    """Do what was planned, then wait for all of it at once."""
+    wait, timeout = params["wait"], params["wait_timeout"]
+    each(client, [i for i in items if i.action in ("registered", "updated")], partial(register, client, params["digest_meta"]))
+    ending = [item for item in items if item.action in ("stopped", "removed")]
+    # With wait, a job is purged only when it has stopped: a purged job's allocations are hard to find.
+    each(client, ending, lambda item: deregister(client, item, purge=item.action == "removed" and not wait))
+    if not wait:
+        return
+    check(client, [i for i in items if i.action in ("registered", "updated")], timeout)
+    check(client, ending, timeout, stopping=True)
+    each(client, [i for i in ending if i.action == "removed"], lambda item: deregister(client, item, purge=True))
+
+
+def check(client: NomadClient, items: list[Item], timeout: float, stopping: bool = False) -> None:
+    """Wait for the items that have not failed yet, and find out why some do."""
+    by_key = {item.key: item for item in items if not item.error}
+    verdicts = wait_for(client, by_key, timeout, stopping) if by_key else {}
+    for key, verdict in verdicts.items():
+        if verdict.status:
+            by_key[key].details["version"] = verdict.status["Version"]
+    failed = [key for key, verdict in verdicts.items() if verdict.error]
+    for outcome in client.map(lambda key: explain(client, key, verdicts[key]), failed):
+        why = outcome.value or {"reason": str(outcome.error)}
+        item = by_key[outcome.item]
+        item.details |= {"events": why.get("events", []), "log": why.get("log", "")}
+        item.error = JobFailed(f"Nomad at {client.address}: job {item.id}: {why['reason']}")
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    client = NomadClient(params)
+    digest_meta = params["digest_meta"]
+    items = items_of(params, client.namespace)
+    listed = client.jobs.get(namespace="*", meta="true") if items else []
+    current = {(job["Namespace"], job["ID"]): job for job in listed}
+    same = {} if params["plan_all"] or not digest_meta else {
+        digest: job for job in listed if not job["Stop"] and (digest := (job.get("Meta") or {}).get(digest_meta))
+    }
+    todo = []
+    for item in items:
+        twin = same.get(item.digest) if item.state == "present" else None
+        if twin and item.namespace in ("", twin["Namespace"]):
+            item.id, item.namespace = twin["ID"], twin["Namespace"]
+        else:
+            todo.append(item)
+
+    def prepare(item: Item) -> None:
+        if item.source and (item.state == "present" or not item.id):
+            parse(client, digest_meta, item)
+        item.namespace = item.namespace or client.namespace
+        if item.state == "present":
+            plan_present(client, digest_meta, check_mode, current.get(item.key), item)
+        else:
+            plan_ending(current.get(item.key), item)
+
+    each(client, todo, prepare)
+    invalid = any(item.error for item in items)
+    if not check_mode and not invalid:
+        apply(client, params, todo)
+    result: dict[str, Any] = {
+        "changed": not invalid and any(item.action != "unchanged" for item in items),
+        "jobs": [item.result() for item in items],
+        "diff": [item.diff for item in items if item.diff],
+        "api_calls": client.api_calls,
+    }
+    failed = [item for item in items if item.error]
+    if len(items) == 1 and failed:
+        raise BatchFailed(str(failed[0].error), **result)
+    if failed:
+        note = "; nothing was changed" if invalid else ""
+        problems = "; ".join(f"{item.id or item.source}: {item.error}"[:1500] for item in failed[:10])
+        raise BatchFailed(f"{len(failed)} of {len(items)} jobs failed{note}: {problems}", **result)
+    return result
+
+
+SPEC = ModuleSpec(
+    ARGUMENT_SPEC,
+    run,
+    required_one_of=[["job", "jobs", "id"]],
+    mutually_exclusive=[["job", "jobs"], ["id", "jobs"]],
+)
