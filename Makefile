@@ -1,0 +1,83 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+#
+# The local environment in one word each. Everything here is a plain command that you may type yourself:
+# `ansible-playbook provision.yml -e db=mydb` is the collection's own interface.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+# The options of the targets below: make provision db=mydb port=6432 args=--check
+db ?=
+port ?=
+purge ?=
+args ?=
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# A value travels as JSON in single quotes, so that a bad name reaches the validation whole.
+quote = '$(subst ','\'',$(1))'
+json = "$(subst ",\",$(subst \,\\,$(1)))"
+extra = $(if $(2),-e $(call quote,{"$(1)": $(call json,$(2))}))
+# The port that the environment was set up with stays, unless another is given.
+state := $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/infinite.databases/local
+recorded_port = $(shell sed -n 's/^database_port: *//p' '$(state)/connection.yml' 2>/dev/null)
+chosen_port = $(if $(port),$(port),$(recorded_port))
+need_db = $(if $(db),,$(error Which database? make $@ db=NAME))
+
+.PHONY: help setup up provision list url destroy down clean test test-unit lint bench
+.DEFAULT_GOAL := help
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do \
+	    printf '  make %-30s %s\n' "$$target" "$$text"; done
+
+setup: ## Install Ansible and its libraries (into ~/.cache), link the collection
+	@scripts/setup
+
+.venv/.ready: requirements.txt
+	@scripts/setup
+
+.venv/.dev: requirements.txt requirements-dev.txt
+	@scripts/setup dev
+
+up: .venv/.ready ## Run the local nodes and bootstrap them
+	@ansible-playbook local_up.yml site.yml $(call extra,environment_port,$(chosen_port)) $(args)
+
+provision: .venv/.ready ## db=NAME: make a database; without db, those of the inventory
+	@if ! scripts/environment-ready $(port); then \
+	    echo "The local environment is not running: setting it up (minutes the first time, seconds later)"; \
+	    $(MAKE) up args=; \
+	fi
+	@ansible-playbook provision.yml $(call extra,db,$(db)) $(args)
+
+list: .venv/.ready ## List the databases and how many prepared volumes wait
+	@ansible-playbook list.yml $(args)
+
+# Nothing but the URL on stdout, so that it can stand in $(make -s url db=mydb).
+url: .venv/.ready ## db=NAME: print the database's URL
+	$(need_db)@ANSIBLE_CALLBACK_RESULT_FORMAT=json db=$(call quote,$(db)) ansible localhost -m ansible.builtin.debug \
+	    -a "msg={{ lookup('infinite.databases.url', lookup('ansible.builtin.env', 'db')) }}" $(args) \
+	    | sed -n 's/^ *"msg": "\(.*\)"$$/\1/p'
+
+destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: erase it)
+	$(need_db)@ansible-playbook destroy.yml $(call extra,db,$(db)) $(call extra,purge,$(purge)) $(args)
+
+down: .venv/.ready ## Remove the local nodes and all databases on them
+	@ansible-playbook local_down.yml $(args)
+
+clean: ## Undo setup: links, virtual environments, cached binaries and images
+	@scripts/clean
+
+lint: .venv/.dev ## ruff, mypy, ansible-lint
+	@pytest tests/lint
+
+test-unit: .venv/.dev ## Unit tests (no network)
+	@pytest tests/unit
+
+test: .venv/.dev ## All tests: lint, unit, integration, molecule
+	@pytest tests/lint tests/unit tests/integration tests/molecule
+
+bench: .venv/.dev ## Measure what docs/performance.md promises
+	@python benchmarks/bench.py $(args)
