@@ -25,7 +25,9 @@ def variables_file(variables: Mapping[str, Any]) -> str:
     return "".join(f"{name} = {to_hcl(value)}\n" for name, value in sorted(variables.items()))
 
 
-def parse_job(client: NomadClient, hcl: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def parse_job(
+    client: NomadClient, hcl: str, variables: Mapping[str, Any] | None = None, namespace: str | None = None
+) -> dict[str, Any]:
     """The job as Nomad understands it. https://developer.hashicorp.com/nomad/api-docs/jobs#parse-job"""
     body = {"JobHCL": hcl, "Canonicalize": True, "Variables": variables_file(variables or {})}
-    return dict(client.endpoint("jobs/parse").put(json=body))
+    return dict(client.endpoint("jobs/parse").post(json=body, namespace=namespace))

@@ -20,11 +20,13 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     NomadConflict,
 )
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job, variables_file
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import JobKey, explain, wait_for
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 ITEM_SPEC: dict[str, dict[str, Any]] = {
     "job": {"type": "raw"},
+    "variables": {"type": "dict"},
     "id": {"type": "str"},
     "namespace": {"type": "str"},
 }
@@ -49,6 +51,7 @@ class Item:
     source: Any
     id: str
     namespace: str
+    variables: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
     spec: dict[str, Any] | None = None
     action: str = "unchanged"
@@ -67,10 +70,10 @@ class Item:
         return identity | {"changed": self.action != "unchanged", "action": self.action} | self.details | failed
 
 
-def digest_of(source: Any, namespace: str) -> str:
+def digest_of(source: Any, variables: dict[str, Any], namespace: str) -> str:
     """The same specification in another namespace is another job, so that the default namespace counts."""
     text = source if isinstance(source, str) else json.dumps(source, sort_keys=True)
-    return hashlib.sha256(f"{namespace}\n{text}".encode()).hexdigest()
+    return hashlib.sha256(f"{namespace}\n{variables_file(variables)}\n{text}".encode()).hexdigest()
 
 
 def items_of(params: dict[str, Any], namespace: str) -> list[Item]:
@@ -78,7 +81,7 @@ def items_of(params: dict[str, Any], namespace: str) -> list[Item]:
     given = params["jobs"] if params.get("jobs") is not None else [params]
     items = []
     for number, entry in enumerate(given):
-        source = entry.get("job")
+        source = entry.get("job") or params.get("job")
         if isinstance(source, str) and source.lstrip().startswith("{"):
             source = json.loads(source)
         if isinstance(source, dict):
@@ -87,12 +90,13 @@ def items_of(params: dict[str, Any], namespace: str) -> list[Item]:
         if isinstance(source, dict):
             item.id = item.id or source.get("ID") or source.get("Name") or ""
             item.namespace = item.namespace or source.get("Namespace") or namespace
+        item.variables = entry.get("variables") or {}
         if not source and item.state == "present":
             raise InvalidInput(f"Job {item.id or number}: state present needs its specification; give job")
         if not source and not item.id:
             raise InvalidInput(f"Job {number}: give its id or its specification (job)")
         if params.get("digest_meta") and source:
-            item.digest = digest_of(source, item.namespace or namespace)
+            item.digest = digest_of(source, item.variables, item.namespace or namespace)
         items.append(item)
     return items
 
@@ -101,7 +105,7 @@ def parse(client: NomadClient, digest_meta: str | None, item: Item) -> None:
     """Let Nomad parse HCL, and settle the job's id, namespace and digest."""
     namespace = item.namespace or client.namespace
     if isinstance(item.source, str):
-        spec = client.jobs.post("parse", json={"JobHCL": item.source, "Canonicalize": True}, namespace=namespace)
+        spec = parse_job(client, item.source, item.variables, namespace)
         if spec.get("Namespace") not in (None, "", "default") and not item.namespace:
             namespace = spec["Namespace"]
     else:
@@ -167,7 +171,7 @@ def register(client: NomadClient, digest_meta: str | None, item: Item) -> None:
     """Register with check-and-set: the plan, and so the diff, were made against that version of the job."""
     body: dict[str, Any] = {"Job": item.spec, "EnforceIndex": True, "JobModifyIndex": item.enforce}
     if isinstance(item.source, str):
-        body["Submission"] = {"Source": item.source, "Format": "hcl2"}
+        body["Submission"] = {"Source": item.source, "Format": "hcl2", "Variables": variables_file(item.variables)}
     try:
         answer = client.jobs.post(json=body, namespace=item.namespace)
     except NomadConflict:
@@ -272,5 +276,5 @@ SPEC = ModuleSpec(
     ARGUMENT_SPEC,
     run,
     required_one_of=[["job", "jobs", "id"]],
-    mutually_exclusive=[["job", "jobs"], ["id", "jobs"]],
+    mutually_exclusive=[["id", "jobs"], ["variables", "jobs"]],
 )

@@ -30,6 +30,9 @@ options:
       - The specification, as HCL (C(lookup('template', 'job.nomad.hcl'))), JSON or a structure as in Nomad's JSON API.
       - Not needed to stop or remove a job.
     type: raw
+  variables:
+    description: Values for the variables that the HCL declares. They are escaped; nothing in them is taken for HCL.
+    type: dict
   id:
     description: The job's id. Needed only without O(job); with it, it must be the same as the specification's.
     type: str
@@ -45,13 +48,16 @@ options:
     choices: [present, stopped, absent]
     default: present
   jobs:
-    description: Many jobs in one task, instead of O(job) or O(id). Always prefer this to a loop.
+    description: Many jobs in one task. Always prefer this to a loop.
     type: list
     elements: dict
     suboptions:
       job:
-        description: As O(job).
+        description: The specification. Default O(job), for jobs that differ in their variables only.
         type: raw
+      variables:
+        description: As O(variables).
+        type: dict
       id:
         description: As O(id).
         type: str

@@ -1,0 +1,57 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which jobs exist, and how they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, paged, values
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import Verdict, explain
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "ids": {"type": "list", "elements": "str"},
+    "prefix": {"type": "str"},
+    "namespace": {"type": "str"},
+    "filter": {"type": "str"},
+    "meta": {"type": "bool", "default": True},
+    "status": {"type": "bool", "default": False},
+    "specification": {"type": "bool", "default": False},
+    "explain": {"type": "bool", "default": False},
+}
+
+
+def newest(job: dict[str, Any]) -> Verdict:
+    """The job as a verdict on its newest allocation, whose events and log are then what explains it."""
+    allocs = job.get("Allocs") or []
+    last = max(allocs, key=lambda alloc: int(alloc["JobVersion"]), default={})
+    return Verdict(job, f"is {'stopped' if job['Stop'] else job['Status']}", last.get("ID", ""))
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    client = NomadClient(params)
+    namespace = params["namespace"] or client.namespace
+    meta = "true" if params["meta"] else None
+    jobs = paged(client.jobs, namespace=namespace, prefix=params["prefix"], filter=params["filter"], meta=meta)
+    if params["ids"] is not None:
+        jobs = [job for job in jobs if job["ID"] in set(params["ids"])]
+    if (params["status"] or params["explain"]) and jobs:
+        body = {"Jobs": [{"Namespace": job["Namespace"], "ID": job["ID"]} for job in jobs], "IncludeChildren": True}
+        found = client.jobs.post("statuses", json=body)
+        statuses = {(status["Namespace"], status["ID"]): status for status in found}
+        for job in jobs:
+            status = statuses.get((job["Namespace"], job["ID"]), {})
+            job |= {key: status.get(key) for key in ("Version", "Allocs", "LatestDeployment", "GroupCountSum")}
+    if params["specification"]:
+        specifications = values(client.map(lambda job: client.job.get(job["ID"], namespace=job["Namespace"]), jobs))
+        for job, specification in zip(jobs, specifications, strict=True):
+            job["Specification"] = specification
+    if params["explain"]:
+        for outcome in client.map(lambda job: explain(client, (job["Namespace"], job["ID"]), newest(job)), jobs):
+            outcome.item["Reason"] = (outcome.value or {"reason": str(outcome.error)})["reason"]
+    return {"jobs": jobs, "api_calls": client.api_calls}
+
+
+SPEC = ModuleSpec(ARGUMENT_SPEC, run)
