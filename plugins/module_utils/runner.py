@@ -22,6 +22,9 @@ class ModuleSpec:
     required_one_of: Sequence[Sequence[str]] = field(default=())
     required_if: Sequence[Sequence[Any]] = field(default=())
     required_by: Mapping[str, Any] = field(default_factory=dict)
+    # The parameters hold secrets that a result may have to contain: instead of masking every string in the result that
+    # resembles one of them (no_log, which also masks a name that is part of a secret), the parameters are never shown.
+    hide_parameters: bool = False
 
     def rules(self) -> dict[str, Any]:
         """The constraints between options, as ArgumentSpecValidator and AnsibleModule take them."""
@@ -40,12 +43,21 @@ class ModuleSpec:
         except InfiniteError as error:
             return {"changed": False} | error.result | {"failed": True, "msg": str(error)}
 
+    def invocation(self, params: dict[str, Any]) -> dict[str, Any]:
+        """What the result says of the parameters."""
+        return {"invocation": {"module_args": {} if self.hide_parameters else params}}
+
     def main(self) -> None:
         """Be a module process."""
         from ansible.module_utils.basic import AnsibleModule
 
-        module = AnsibleModule(argument_spec=dict(self.argument_spec), supports_check_mode=True, **self.rules())
-        result = self.execute(module.params, module.check_mode)
+        module = AnsibleModule(
+            argument_spec=dict(self.argument_spec),
+            supports_check_mode=True,
+            no_log=self.hide_parameters,
+            **self.rules(),
+        )
+        result = self.execute(module.params, module.check_mode) | self.invocation(module.params)
         if result.pop("failed", False):
             module.fail_json(**result)
         module.exit_json(**result)

@@ -30,8 +30,7 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             message = f"{name}: {unknown}{'; '.join(validation.error_messages)}"
             raise AnsibleActionFail(remove_values(message, secrets))
         params = validation.validated_parameters
-        result = self.spec.execute(params, bool(self._task.check_mode))
-        result["invocation"] = {"module_args": params}
+        result = self.spec.execute(params, bool(self._task.check_mode)) | self.spec.invocation(params)
         return dict(remove_values(result, secrets))
 
     def _may_run_here(self) -> bool:

@@ -1,0 +1,101 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nomad_namespace
+short_description: Manage Nomad namespaces
+description:
+  - Creates, changes and removes namespaces. What is not mentioned of an existing one stays as it is.
+extends_documentation_fragment:
+  - infinite.databases.nomad
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would change, and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows what changes.
+  idempotent:
+    support: full
+    description: Changes nothing where everything already is as asked for.
+options:
+  namespaces:
+    description: The namespaces.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The namespace's name.
+        type: str
+        required: true
+      description:
+        description: What it is for.
+        type: str
+      meta:
+        description: Its metadata.
+        type: dict
+      enabled_task_drivers:
+        description: The only task drivers that its jobs may use.
+        type: list
+        elements: str
+      disabled_task_drivers:
+        description: Task drivers that its jobs may not use.
+        type: list
+        elements: str
+      state:
+        description: Whether it shall exist.
+        type: str
+        choices: [present, absent]
+        default: present
+author:
+  - Infinite Databases contributors (@infinite-databases)
+"""
+
+EXAMPLES = r"""
+- name: Make the platform's namespaces
+  infinite.databases.nomad_namespace:
+    namespaces:
+      - name: databases
+        description: The databases' jobs, variables and volumes
+        enabled_task_drivers: [docker]
+      - name: platform
+        description: What the databases need
+"""
+
+RETURN = r"""
+namespaces:
+  description: What became of each namespace, in the order of the parameters; also in a failed result.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+    changed:
+      description: Whether it was changed.
+      type: bool
+    action:
+      description: V(unchanged), V(created), V(updated) or V(removed).
+      type: str
+    msg:
+      description: Why it failed.
+      type: str
+api_calls:
+  description: How many requests were sent to Nomad.
+  returned: success
+  type: int
+"""
+
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_namespace import SPEC
+
+
+def main() -> None:
+    SPEC.main()
+
+
+if __name__ == "__main__":
+    main()
