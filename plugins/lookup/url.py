@@ -1,0 +1,121 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: url
+short_description: The connection strings of databases
+description:
+  - Reads databases' credentials from Nomad and returns a PostgreSQL connection string for each.
+  - The strings contain passwords; use C(no_log) where a task shows its arguments.
+options:
+  _terms:
+    description: The databases' names.
+    type: list
+    elements: str
+    required: true
+  masked:
+    description: Show C(********) in the password's place.
+    type: bool
+    default: false
+  domain:
+    description: The environment's domain.
+    type: str
+    required: true
+    vars:
+      - name: database_domain
+  port:
+    description: The environment's port.
+    type: int
+    default: 5432
+    vars:
+      - name: database_port
+  ca_cert:
+    description: The CA that clients trust. Empty where the certificate is a public one.
+    type: str
+    default: ""
+    vars:
+      - name: database_ca_cert
+  namespace:
+    description: The databases' namespace.
+    type: str
+    default: databases
+    vars:
+      - name: database_namespace
+  nomad_address:
+    description: Nomad's address.
+    type: str
+    vars:
+      - name: nomad_address
+    env:
+      - name: NOMAD_ADDR
+  nomad_token:
+    description: The secret of the ACL token.
+    type: str
+    vars:
+      - name: nomad_token
+    env:
+      - name: NOMAD_TOKEN
+  nomad_token_file:
+    description: A file with the token's secret. It wins over O(nomad_token).
+    type: path
+    vars:
+      - name: nomad_token_file
+  nomad_ca_cert:
+    description: A file with the CA that signed Nomad's certificate.
+    type: path
+    vars:
+      - name: nomad_ca_cert
+    env:
+      - name: NOMAD_CACERT
+author:
+  - Infinite Databases contributors (@infinite-databases)
+"""
+
+EXAMPLES = r"""
+- name: Give an application its database
+  ansible.builtin.copy:
+    content: "DATABASE_URL={{ lookup('infinite.databases.url', 'mydb') }}\n"
+    dest: /etc/myapp/env
+    mode: "0600"
+  no_log: true
+"""
+
+RETURN = r"""
+_raw:
+  description: A connection string for each name.
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.infinite.databases.plugins.module_utils.database import check_name, connection_url
+from ansible_collections.infinite.databases.plugins.module_utils.database_claim import read_record
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
+        self.set_options(var_options=variables, direct=kwargs)
+        options = self.get_options()
+        try:
+            client = NomadClient(options | {"nomad_namespace": options["namespace"]})
+            return [self._url(client, name, options) for name in self._flatten(terms)]
+        except InfiniteError as error:
+            raise AnsibleLookupError(str(error)) from None
+
+    @staticmethod
+    def _url(client: NomadClient, name: Any, options: dict[str, Any]) -> str:
+        try:
+            record = read_record(client, check_name(name))
+        except ValueError as error:
+            raise AnsibleLookupError(f"The database's name {error}") from None
+        except NomadNotFound:
+            raise AnsibleLookupError(f"There is no database {name!r} in Nomad at {client.address}; provision it first") from None
+        return connection_url(record, options["domain"], options["port"], options["ca_cert"], options["masked"])

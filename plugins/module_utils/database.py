@@ -1,0 +1,237 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a database is described by: which descriptions are good, and what PostgreSQL's server is given for one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
+
+# A name is a DNS label, a Nomad job, a PostgreSQL role and a Traefik router at once: the narrowest of their rules.
+NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# PostgreSQL's own, and the two that it refuses as role names.
+RESERVED = frozenset({"postgres", "template0", "template1", "public", "none"})
+POOLER_SUFFIX = "-pooler"
+# https://www.postgresql.org/docs/current/runtime-config.html: what the job itself decides.
+MANAGED_SETTINGS = frozenset(
+    ["config_file", "data_directory", "external_pid_file", "hba_file", "ident_file", "listen_addresses", "log_directory", "log_filename", "logging_collector", "password_encryption", "port", "ssl", "unix_socket_directories"]
+)
+SETTING = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?")
+# Nomad interpolates these in a job, whatever they were meant as.
+INTERPOLATION = re.compile(r"[$%]\{|\{\{")
+MEBIBYTE = 1024 * 1024
+
+
+def quoted(value: Any) -> str:
+    """The value as a person recognises it, on one line and short."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
+
+
+def check_name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{quoted(value)} is not a string")
+    if not value:
+        raise ValueError("is empty")
+    if value in RESERVED:
+        raise ValueError(f"{quoted(value)} is reserved by PostgreSQL")
+    if not NAME.fullmatch(value):
+        raise ValueError(
+            f"{quoted(value)} is not a name: 1 to 63 lower-case letters, digits and hyphens, a letter first, no hyphen last"
+        )
+    if value.endswith(POOLER_SUFFIX):
+        raise ValueError(f"{quoted(value)}: the ending {POOLER_SUFFIX} is reserved for pooled host names")
+    return value
+
+
+def whole_number(low: int, high: int, unit: str) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        # `-e memory=512` gives a string.
+        text = str(value) if not isinstance(value, bool) else ""
+        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+            raise ValueError(f"{quoted(value)} is not a whole number of {unit} from {low} to {high}")
+        return int(text)
+
+    return check
+
+
+def check_boolean(value: Any) -> bool:
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    found = words.get(str(value).lower())
+    if found is None:
+        raise ValueError(f"{quoted(value)} is neither true nor false")
+    return found
+
+
+def check_version(value: Any) -> str:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,2}", str(value), re.ASCII):
+        raise ValueError(f"{quoted(value)} is not a major version of PostgreSQL, such as 17")
+    return str(value)
+
+
+def check_settings(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{quoted(value)} is not a mapping of PostgreSQL's settings to values")
+    settings = {}
+    for key, given in value.items():
+        if not isinstance(key, str) or not SETTING.fullmatch(key):
+            raise ValueError(f"{quoted(key)} is not a setting of PostgreSQL")
+        if key in MANAGED_SETTINGS:
+            raise ValueError(f"{key} is decided by the platform and cannot be set")
+        text = {True: "on", False: "off"}[given] if isinstance(given, bool) else str(given)
+        if not isinstance(given, (bool, int, float, str)) or not text.isprintable() or INTERPOLATION.search(text):
+            raise ValueError(f"{key}: {quoted(given)} is not a plain value on one line")
+        settings[key] = text
+    return settings
+
+
+MEMORY = whole_number(32, 16 * MEBIBYTE, "MiB")
+# One line per key that a description may have.
+KEYS: dict[str, Callable[[Any], Any]] = {
+    "name": check_name,
+    "version": check_version,
+    "memory": MEMORY,
+    "memory_max": MEMORY,
+    "cpu": whole_number(1, 1_000_000, "MHz"),
+    "settings": check_settings,
+    "protect": check_boolean,
+}
+
+
+def check_one(where: str, given: Any, versions: Sequence[str], problems: list[str]) -> dict[str, Any]:
+    """The description with its values in their types; what is wrong with it is added to the problems."""
+    if not isinstance(given, Mapping):
+        problems.append(f"{where}: {quoted(given)} is not a mapping such as {{name: mydb}}")
+        return {}
+    good: dict[str, Any] = {}
+    for key, value in given.items():
+        check = KEYS.get(key) if isinstance(key, str) else None
+        if check is None:
+            problems.append(f"{where}: unknown key {quoted(key)}; known are {', '.join(KEYS)}")
+        elif key == "name" or (value is not None and value != ""):
+            # An empty answer of a survey means that nothing was said.
+            try:
+                good[key] = check(value)
+            except ValueError as error:
+                problems.append(f"{where}.{key}: {error}")
+    if "name" not in given:
+        problems.append(f"{where}: has no name")
+    if "version" in good and good["version"] not in versions:
+        problems.append(f"{where}.version: {good['version']} is not supported here; supported are {', '.join(versions)}")
+    if good.get("memory_max", MEMORY(16 * MEBIBYTE)) < good.get("memory", 0):
+        problems.append(f"{where}.memory_max: {good['memory_max']} is less than memory, {good['memory']}")
+    return good
+
+
+def check_all(given: Any, versions: Sequence[str], domain: str) -> list[dict[str, Any]]:
+    """All descriptions, checked; every problem of every one is in the one error."""
+    if not isinstance(given, list):
+        raise InvalidInput(f"databases: {quoted(given)} is not a list of descriptions such as [{{name: mydb}}]")
+    problems: list[str] = []
+    checked = [check_one(f"databases[{place}]", one, versions, problems) for place, one in enumerate(given)]
+    places: dict[str, int] = {}
+    for place, one in enumerate(checked):
+        name = one.get("name")
+        if name is None:
+            continue
+        if name in places:
+            problems.append(f"databases[{place}].name: {name!r} is also the name of databases[{places[name]}]")
+        places.setdefault(name, place)
+        if len(f"{name}.{domain}") > 253:
+            problems.append(f"databases[{place}].name: {name!r} is too long for a host name below {domain}")
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise InvalidInput(f"{count}, nothing was changed: {'; '.join(problems)}", problems=problems)
+    return checked
+
+
+def select(given: Any, only: Any, options: Mapping[str, Any]) -> Any:
+    """The descriptions that a run is about: all, or the one called ``only``, from the list where it is there."""
+    if only is None:
+        return given
+    entries = given if isinstance(given, list) else []
+    found = [one for one in entries if isinstance(one, Mapping) and one.get("name") == only] or [{"name": only}]
+    stated = {key: value for key, value in options.items() if value is not None and value != ""}
+    return [dict(one) | stated for one in found]
+
+
+def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "", masked: bool = False) -> str:
+    """The one string that a database's user needs. https://www.postgresql.org/docs/current/libpq-connect.html"""
+    options = {"sslmode": "verify-full"} | ({"sslrootcert": ca_cert} if ca_cert else {})
+    password = "********" if masked else quote(record["password"], safe="")
+    return (
+        f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}"
+        f"?{urlencode(options, safe='/')}"
+    )
+
+
+def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:
+    """PostgreSQL's settings for a server that may use so many MiB; ``own`` are the database's, and win."""
+    connections = min(500, max(20, memory_max // 5))
+    return {
+        "shared_buffers": f"{max(16, memory_max // 4)}MB",
+        "effective_cache_size": f"{memory_max * 3 // 4}MB",
+        "maintenance_work_mem": f"{max(16, memory_max // 16)}MB",
+        "work_mem": f"{min(64, max(1, memory_max // 64))}MB",
+        "max_connections": str(connections),
+        "min_wal_size": "32MB",
+        "max_wal_size": f"{min(4096, max(256, memory_max * 2))}MB",
+        # Solid-state disks, and servers too small for a compiler to pay.
+        "random_page_cost": "1.1",
+        "jit": "off",
+        # Each saves a process or memory in a server that sits idle.
+        "max_logical_replication_workers": "0",
+        "huge_pages": "off",
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "log_rotation_age": "7d",
+        "log_rotation_size": "0",
+        "log_truncate_on_rotation": "on",
+        # A client that vanished without a word gives its connection back after about two minutes.
+        "tcp_keepalives_idle": "60",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "6",
+        "timezone": "UTC",
+        **own,
+        "listen_addresses": "*",
+        "port": "5432",
+        "hba_file": "/local/pg_hba.conf",
+        "unix_socket_directories": "/tmp",
+        "password_encryption": "scram-sha-256",
+        # Where Nomad looks for a task's log: see postgres.nomad.hcl.
+        "logging_collector": "on",
+        "log_directory": "/alloc/logs",
+        "log_filename": "postgres.stderr.0",
+    }
+
+
+def job_variables(
+    record: Mapping[str, Any], defaults: Mapping[str, Any], images: Mapping[str, str], domain: str, namespace: str
+) -> dict[str, Any]:
+    """The variables of postgres.nomad.hcl for a database's record: name, version, volume and what was asked for (spec)."""
+    spec: Mapping[str, Any] = record["spec"]
+    memory = int(spec.get("memory") or defaults["memory"])
+    memory_max = max(memory, int(spec.get("memory_max") or defaults["memory_max"]))
+    host = f"{record['name']}.{domain}"
+    return {
+        "name": record["name"],
+        "host": host,
+        "namespace": namespace,
+        "image": images[record["version"]],
+        "volume": record["volume"],
+        "version": record["version"],
+        "cpu": int(spec.get("cpu") or defaults["cpu"]),
+        "memory": memory,
+        "memory_max": memory_max,
+        "shm_size": max(64, memory_max // 4) * MEBIBYTE,
+        "settings": server_settings(memory_max, spec.get("settings") or {}),
+        "meta": {
+            "infinite_host": host,
+            "infinite_version": record["version"],
+            "infinite_volume": record["volume"],
+            "infinite_protect": str(bool(spec.get("protect"))).lower(),
+        },
+    }

@@ -1,0 +1,230 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A database's record: its credentials and its volume, given once and kept for ever after.
+
+The record is the variable ``databases/<name>``, which no workload can read. It is created with check-and-set after a
+volume was claimed, so that of two runs one makes the record and the other gives its volume back and uses the record of
+the first. The job reads only the verifier, ``nomad/jobs/<name>``, which is derived from the record.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput, NomadConflict
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, Pool, PoolState, Volume
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+VERIFIERS = "nomad/jobs/"
+PREPARE_SECONDS = 180.0
+SCRAM_ITERATIONS = 4096
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "databases": {"type": "list", "elements": "dict", "required": True},
+    "default_version": {"type": "str", "default": "17"},
+    "images": {"type": "dict", "required": True},
+    "pool_job": {"type": "str", "required": True},
+}
+
+
+def new_password() -> str:
+    """32 characters that need no escaping in a URL, 192 bits."""
+    return secrets.token_urlsafe(24)
+
+
+def scram_verifier(password: str, salt: bytes | None = None) -> str:
+    """What PostgreSQL stores for an ASCII password. https://www.rfc-editor.org/rfc/rfc5803 and RFC 7677"""
+    salt = salt or secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, SCRAM_ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    encoded = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return "SCRAM-SHA-256${}:{}${}:{}".format(SCRAM_ITERATIONS, *encoded)
+
+
+def merge_spec(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for now, over what was asked for before: a key that is left out keeps its value."""
+    return dict(kept) | {key: value for key, value in asked.items() if key not in ("name", "version")}
+
+
+def assign(wanted: Sequence[Mapping[str, Any]], ready: Sequence[Volume]) -> tuple[list[tuple[str, Volume]], dict[str, int]]:
+    """A prepared volume for each wanted database, and how many are lacking of each version."""
+    free: dict[str, list[Volume]] = {}
+    for volume in ready:
+        free.setdefault(volume.version, []).append(volume)
+    given: list[tuple[str, Volume]] = []
+    lacking: dict[str, int] = {}
+    for one in wanted:
+        if free.get(one["version"]):
+            given.append((one["name"], free[one["version"]].pop()))
+        else:
+            lacking[one["version"]] = lacking.get(one["version"], 0) + 1
+    return given, lacking
+
+
+def read_record(client: NomadClient, name: str) -> dict[str, Any]:
+    """A database's record; NomadNotFound where there is no such database."""
+    variable = client.variables.read(RECORDS + name)
+    items = variable["Items"]
+    return {
+        "name": name,
+        "user": items["user"],
+        "password": items["password"],
+        "version": items["version"],
+        "volume": items["volume"],
+        "spec": json.loads(items["spec"]),
+        "index": variable["ModifyIndex"],
+        "created": False,
+    }
+
+
+class Claims:
+    """The records of one namespace."""
+
+    def __init__(self, client: NomadClient, pool: Pool) -> None:
+        self.client, self.pool = client, pool
+        self.paths = {stub["Path"] for stub in client.variables.list()}
+
+    def exists(self, name: str) -> bool:
+        return RECORDS + name in self.paths
+
+    def read(self, name: str) -> dict[str, Any]:
+        return read_record(self.client, name)
+
+    def write(self, record: Mapping[str, Any], index: int) -> None:
+        items = {key: record[key] for key in ("user", "password", "version", "volume")}
+        self.client.variables.write(
+            RECORDS + record["name"], items | {"spec": json.dumps(record["spec"], sort_keys=True)}, cas=index
+        )
+
+    def ensure_verifier(self, record: Mapping[str, Any]) -> bool:
+        """Derive the verifier from the record where an interrupted run left it out."""
+        path = VERIFIERS + record["name"]
+        if path in self.paths and not record["created"]:
+            return False
+        try:
+            self.client.variables.write(path, {"verifier": scram_verifier(record["password"])}, cas=0)
+        except NomadConflict:
+            return False
+        return True
+
+    def claim_volume(self, name: str, volume: Volume) -> bool:
+        """False if another run was quicker."""
+        try:
+            self.client.variables.write(CLAIMS + volume.name, {"database": name}, cas=0)
+        except NomadConflict:
+            return False
+        return True
+
+    def create(self, asked: Mapping[str, Any], volume: Volume) -> dict[str, Any]:
+        """The new record; or that of the run that was quicker, and the volume goes back."""
+        record = {
+            "name": asked["name"],
+            "user": asked["name"],
+            "password": new_password(),
+            "version": asked["version"],
+            "volume": volume.name,
+            "spec": merge_spec({}, asked),
+            "created": True,
+        }
+        try:
+            self.write(record, 0)
+        except NomadConflict:
+            self.client.variables.delete(CLAIMS + volume.name)
+            return self.read(asked["name"])
+        return record
+
+    def create_all(self, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Records for databases that have none, from the pool, which is filled first where it does not suffice."""
+        created: list[dict[str, Any]] = []
+        todo = {one["name"]: one for one in wanted}
+        state: PoolState | None = None
+        fresh: list[Volume] = []
+        while todo:
+            if state is None:
+                state = self.pool.read()
+            ready = state.having("ready") + fresh
+            # Two runs that start together should not want the same volumes in the same order.
+            random.shuffle(ready)
+            given, lacking = assign(list(todo.values()), ready)
+            if lacking:
+                nodes = self.pool.nodes()
+                fresh = [v for version, count in lacking.items() for v in self.pool.create_volumes(version, count, nodes)]
+                self.pool.wait(self.pool.prepare(fresh), PREPARE_SECONDS)
+                given += assign([one for one in todo.values() if one["name"] not in dict(given)], fresh)[0]
+            won = values(self.client.map(lambda pair: (pair, self.claim_volume(*pair)), given))
+            mine = [pair for pair, claimed in won if claimed]
+            created += values(self.client.map(lambda pair: self.create(todo[pair[0]], pair[1]), mine))
+            for name, _volume in mine:
+                del todo[name]
+            state, fresh = None, []
+        return created
+
+
+def check_versions(databases: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> None:
+    problems = [
+        f"{one['name']} is PostgreSQL {records[one['name']]['version']} and cannot become {one['version']} in place; "
+        "leave its version out, or provision a new name and copy the data"
+        for one in databases
+        if one["name"] in records and one.get("version") not in (None, records[one["name"]]["version"])
+    ]
+    if problems:
+        raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    client = NomadClient(params)
+    claims = Claims(client, Pool(client, params["images"], params["pool_job"]))
+    databases: list[dict[str, Any]] = params["databases"]
+    known = [one["name"] for one in databases if claims.exists(one["name"])]
+    records = {record["name"]: record for record in values(client.map(claims.read, known))}
+    check_versions(databases, records)
+
+    missing = [one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records]
+    changed = [one["name"] for one in missing]
+    if check_mode:
+        created = [
+            {"name": one["name"], "user": one["name"], "password": "", "version": one["version"]}
+            | {"volume": "from-the-pool", "spec": merge_spec({}, one), "created": True}
+            for one in missing
+        ]
+    else:
+        created = claims.create_all(missing)
+    records |= {record["name"]: record for record in created}
+
+    def settle(asked: Mapping[str, Any]) -> bool:
+        """Bring what is derived from the record, and what was asked for now, up to date."""
+        record = records[asked["name"]]
+        spec = merge_spec(record["spec"], asked)
+        differs = spec != record["spec"]
+        record["spec"] = spec
+        if check_mode:
+            return differs
+        if differs:
+            claims.write(record, record["index"])
+        return claims.ensure_verifier(record) or differs
+
+    outcomes = client.map(settle, databases)
+    failures = [f"{outcome.item['name']}: {outcome.error}" for outcome in outcomes if outcome.error]
+    if failures:
+        raise BatchFailed("; ".join(failures))
+    changed += [outcome.item["name"] for outcome in outcomes if outcome.value and outcome.item["name"] not in changed]
+    return {
+        "changed": bool(changed),
+        "databases": [{k: v for k, v in records[one["name"]].items() if k != "index"} for one in databases],
+        "names_created": [record["name"] for record in created if record["created"]],
+        "diff": {"before": "", "after": "".join(f"+ {name}\n" for name in changed)},
+        "api_calls": client.api_calls,
+    }
+
+
+SPEC = ModuleSpec(ARGUMENT_SPEC, run)

@@ -1,0 +1,67 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keep the pool of prepared volumes at its size; see pool.py for what a pool is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, Pool, PoolState
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "size": {"type": "dict", "required": True},
+    "images": {"type": "dict", "required": True},
+    "pool_job": {"type": "str", "required": True},
+    "wait": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "float", "default": 300},
+}
+
+
+def shortage(state: PoolState, size: Mapping[str, int]) -> dict[str, int]:
+    """How many volumes are to be created of each version, those that another job is preparing counted as there."""
+    waiting = {
+        version: sum(1 for one in state.volumes if one.version == version and one.state != "claimed") for version in size
+    }
+    return {version: count - waiting[version] for version, count in size.items() if count > waiting[version]}
+
+
+def finished_jobs(state: PoolState) -> list[str]:
+    """The pool's jobs that nobody needs to ask about any more: all of their volumes are claimed or gone."""
+    waiting = {one.name for one in state.volumes if one.state != "claimed"}
+    return [job for job, names in state.jobs.items() if not waiting & set(names)]
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    client = NomadClient(params)
+    pool = Pool(client, params["images"], params["pool_job"])
+    size = {str(version): int(count) for version, count in params["size"].items()}
+    state = pool.read()
+    returned = pool.unused_claims(state, time.time())
+    again = [one for one in state.volumes if one.state in ("failed", "unknown") and one.version in params["images"]]
+    lacking = shortage(state, size)
+    finished = finished_jobs(state)
+    result = {
+        "changed": bool(returned or again or lacking),
+        "ready": {version: len(state.having("ready", version)) for version in size},
+        "created": lacking,
+        "returned": returned,
+        "prepared_again": [one.name for one in again],
+    }
+    if not check_mode:
+        values(client.map(lambda name: client.variables.delete(CLAIMS + name), returned))
+        nodes = pool.nodes() if lacking else []
+        created = [one for version, count in lacking.items() for one in pool.create_volumes(version, count, nodes)]
+        jobs = pool.prepare(again + created)
+        values(client.map(lambda job: client.job.delete(job, purge="true"), finished))
+        if params["wait"]:
+            pool.wait(jobs, params["wait_timeout"])
+            result["ready"] = {version: len(pool.read().having("ready", version)) for version in size}
+    return result | {"api_calls": client.api_calls}
+
+
+SPEC = ModuleSpec(ARGUMENT_SPEC, run)

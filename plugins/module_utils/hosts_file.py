@@ -1,0 +1,135 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Host names in the hosts file, between two marks, for names that no resolver knows.
+
+blockinfile could write such a block, but not add to it: of two runs at once one would lose its names.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "names": {"type": "list", "elements": "str", "default": []},
+    "address": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "marker": {"type": "str", "required": True},
+    "all": {"type": "bool", "default": False},
+    "path": {"type": "path", "default": "/etc/hosts"},
+}
+HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+
+
+def resolves_to(name: str, address: str) -> bool:
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+    except OSError:
+        return False
+    return address in found
+
+
+def marks(marker: str) -> tuple[str, str]:
+    return f"# BEGIN infinite.databases {marker}", f"# END infinite.databases {marker}"
+
+
+def split(lines: Sequence[str], begin: str, end: str) -> tuple[list[str], dict[str, str]]:
+    """The lines that are not ours, and our entries: name to address."""
+    others: list[str] = []
+    entries: dict[str, str] = {}
+    inside = False
+    for line in lines:
+        if line in (begin, end):
+            inside = line == begin
+        elif inside:
+            address, *names = line.split()
+            entries.update(dict.fromkeys(names, address))
+        else:
+            others.append(line)
+    return others, entries
+
+
+def join(others: Sequence[str], entries: dict[str, str], begin: str, end: str) -> str:
+    block = [begin, *(f"{address} {name}" for name, address in sorted(entries.items())), end] if entries else []
+    return "\n".join([*others, *block]) + "\n"
+
+
+def plan(entries: dict[str, str], names: Iterable[str], address: str | None, remove_all: bool) -> dict[str, str]:
+    """The entries as they should be: with an address names are added, without one removed."""
+    if remove_all:
+        return {}
+    if address is None:
+        gone = set(names)
+        return {name: value for name, value in entries.items() if name not in gone}
+    return entries | dict.fromkeys(names, address)
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """One writer at a time; the lock is the directory, since the file itself may be replaced."""
+    handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def write(path: str, text: str) -> None:
+    """In place: in a container the hosts file is a mount and cannot be replaced by renaming."""
+    try:
+        with open(path, "r+", encoding="utf-8") as file:
+            file.write(text)
+            file.truncate()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InvalidInput(
+            f"Cannot write {path} ({error.strerror}); run as a user who can, or let a resolver answer for these names "
+            "and set database_manage_hosts_file to false"
+        ) from None
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    present = params["state"] == "present"
+    names: list[str] = params["names"]
+    bad = [name for name in names if not HOST_NAME.fullmatch(name)]
+    if bad:
+        raise InvalidInput(f"names: {ascii(bad[0])[:80]} is not a host name")
+    address = params["address"] if present else None
+    if present:
+        try:
+            ipaddress.ip_address(address or "")
+        except ValueError:
+            raise InvalidInput(f"address: {address!r} is not an IP address") from None
+        # Most runs end here, without a lock.
+        names = [name for name in names if not resolves_to(name, str(address))]
+    path = params["path"]
+    begin, end = marks(params["marker"])
+    if present and not names:
+        return {"names": [], "diff": {"before": "", "after": ""}}
+    with locked(path):
+        with open(path, encoding="utf-8") as file:
+            before = file.read()
+        others, entries = split(before.splitlines(), begin, end)
+        desired = plan(entries, names, address, params["all"])
+        changed = desired != entries
+        after = join(others, desired, begin, end) if changed else before
+        if changed and not check_mode:
+            write(path, after)
+    return {
+        "changed": changed,
+        "names": sorted(set(desired.items()) ^ set(entries.items())),
+        "diff": {"before": before, "after": after, "before_header": path, "after_header": path},
+    }
+
+
+SPEC = ModuleSpec(ARGUMENT_SPEC, run)

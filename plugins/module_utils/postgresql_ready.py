@@ -1,0 +1,122 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether databases answer the way their users will ask them: `select 1` by public host name, TLS verified."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InfiniteError, InvalidInput
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import map_concurrently
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+try:
+    import psycopg
+except ImportError as error:
+    IMPORT_ERROR: ImportError | None = error
+else:
+    IMPORT_ERROR = None
+
+RETRY_SECONDS = 0.03
+CONNECT_SECONDS = 5
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "databases": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "host": {"type": "str", "required": True},
+            "port": {"type": "int", "default": 5432},
+            "name": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+        },
+    },
+    "ca_cert": {"type": "path"},
+    "timeout": {"type": "float", "default": 60},
+    "workers": {"type": "int", "default": 8},
+}
+
+# The way in which a connection failed, what it means, and what to do; the first that matches is said.
+CAUSES = (
+    (r"could not translate host name|Name or service not known", "its name does not resolve; is there a DNS record or hosts entry?"),
+    (r"certificate verify failed|root certificate file", "its certificate is not trusted; is ca_cert the environment's CA?"),
+    (r"does not match host name", "its certificate is for another name; does the wildcard certificate cover the domain?"),
+    (r"Connection refused", "nothing listens there; is Traefik running (site.yml)?"),
+    (r"password authentication failed", "it refuses the password; were the data and the credentials separated?"),
+    (r"does not exist", "the server runs but has no such database yet; see its log"),
+    (r"unrecognized name|SSL error|closed the connection unexpectedly|SSL SYSCALL", "Traefik has no running server for this name; see its job"),
+    (r"timeout expired", "no answer; is the port reachable from here?"),
+)
+
+
+class NotReady(InfiniteError):
+    """The database did not answer in time."""
+
+
+def explain(text: str) -> str:
+    """Why, in a few words, and libpq's own last words."""
+    last = text.strip().splitlines()[-1] if text.strip() else "no reason given"
+    last = re.sub(r'^connection (to server )?.*?(failed|error): ', "", last)
+    for pattern, meaning in CAUSES:
+        if re.search(pattern, text):
+            return f"{meaning} ({last})"
+    return last
+
+
+def query(database: Mapping[str, Any], ca_cert: str | None) -> None:
+    with psycopg.connect(
+        host=database["host"],
+        port=database["port"],
+        dbname=database["name"],
+        user=database["user"],
+        password=database["password"],
+        sslmode="verify-full",
+        sslrootcert=ca_cert or "system",
+        connect_timeout=CONNECT_SECONDS,
+        application_name="infinite.databases",
+        autocommit=True,
+    ) as connection:
+        connection.execute("select 1")
+
+
+def wait_for(database: Mapping[str, Any], ca_cert: str | None, timeout: float) -> float:
+    """Seconds until it answered."""
+    start = time.monotonic()
+    while True:
+        try:
+            query(database, ca_cert)
+            return round(time.monotonic() - start, 3)
+        except psycopg.Error as failure:
+            waited = time.monotonic() - start
+            if waited >= timeout:
+                raise NotReady(
+                    f"{database['name']} at {database['host']}:{database['port']} did not answer within {timeout:g} s: "
+                    + explain(str(failure))
+                ) from None
+        time.sleep(RETRY_SECONDS)
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    if IMPORT_ERROR:
+        raise InvalidInput(f"The Python that runs this module lacks a library ({IMPORT_ERROR}); install psycopg[binary] for it")
+    databases = params["databases"]
+    outcomes = map_concurrently(
+        lambda one: wait_for(one, params["ca_cert"], params["timeout"]), databases, params["workers"]
+    )
+    result = {
+        "databases": [
+            {"name": outcome.item["name"], "ready": outcome.error is None, "seconds": outcome.value} for outcome in outcomes
+        ]
+    }
+    failures = [str(outcome.error) for outcome in outcomes if outcome.error]
+    if failures:
+        raise BatchFailed("; ".join(failures), **result)
+    return result
+
+
+SPEC = ModuleSpec(ARGUMENT_SPEC, run)

@@ -1,0 +1,77 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hosts_file
+short_description: Manage host names in the hosts file
+description:
+  - Adds names to a marked block of the hosts file or removes them from it. Names that resolve to the address already
+    are left to the resolver.
+  - Several runs at once are safe, each adding its own names, which M(ansible.builtin.blockinfile) cannot do.
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would change.
+  diff_mode:
+    support: full
+    description: Shows the file before and after.
+  idempotent:
+    support: full
+    description: Names that are there are left alone.
+options:
+  names:
+    description: The host names.
+    type: list
+    elements: str
+    default: []
+  address:
+    description: The address that they lead to. Needed for O(state=present).
+    type: str
+  state:
+    description: Whether the names shall be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  all:
+    description: With O(state=absent), remove the whole block.
+    type: bool
+    default: false
+  marker:
+    description: What tells this block from others, such as the environment's name.
+    type: str
+    required: true
+  path:
+    description: The hosts file.
+    type: path
+    default: /etc/hosts
+author:
+  - Infinite Databases contributors (@infinite-databases)
+"""
+
+EXAMPLES = r"""
+- name: Let this machine find the databases
+  infinite.databases.hosts_file:
+    names: [mydb.db.localhost]
+    address: 127.0.0.1
+    marker: local
+"""
+
+RETURN = r"""
+names:
+  description: The entries that were added or removed, as pairs of name and address.
+  returned: success
+  type: list
+  elements: list
+"""
+
+from ansible_collections.infinite.databases.plugins.module_utils.hosts_file import SPEC
+
+
+def main() -> None:
+    SPEC.main()
+
+
+if __name__ == "__main__":
+    main()

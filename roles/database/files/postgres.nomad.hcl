@@ -1,0 +1,269 @@
+# Copyright: Infinite Databases contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# One PostgreSQL server for one database. This is a complete job for Nomad itself:
+#   nomad job run -var name=mydb -var host=mydb.db.localhost ... postgres.nomad.hcl
+
+variable "name" {
+  type        = string
+  description = "The database, its owner and the job."
+}
+
+variable "host" {
+  type        = string
+  description = "The public host name: what a client sends as TLS server name."
+}
+
+variable "namespace" {
+  type = string
+}
+
+variable "image" {
+  type        = string
+  description = "Any image with PostgreSQL's Debian packages and the user postgres; the official image has both."
+}
+
+variable "volume" {
+  type        = string
+  description = "The dynamic host volume with the data, prepared by pool.nomad.hcl."
+}
+
+variable "version" {
+  type        = string
+  description = "PostgreSQL's major version, the one that the volume was prepared with."
+}
+
+variable "cpu" {
+  type        = number
+  description = "MHz reserved; more is used where it is free."
+}
+
+variable "memory" {
+  type        = number
+  description = "MiB reserved on the node."
+}
+
+variable "memory_max" {
+  type        = number
+  description = "MiB at which the server is out of memory."
+}
+
+variable "shm_size" {
+  type        = number
+  description = "Bytes of /dev/shm, for parallel queries."
+}
+
+variable "settings" {
+  type        = map(string)
+  description = "PostgreSQL's settings."
+}
+
+variable "meta" {
+  type        = map(string)
+  description = "What `list` and the next run need to know of this database."
+}
+
+job "postgres" {
+  id        = var.name
+  name      = var.name
+  namespace = var.namespace
+  type      = "service"
+  meta      = var.meta
+
+  group "postgres" {
+    # The data is on one node: a replacement elsewhere would start on nothing.
+    disconnect {
+      replace = false
+    }
+
+    restart {
+      attempts = 10
+      interval = "10m"
+      delay    = "1s"
+      mode     = "delay"
+    }
+
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+
+    update {
+      health_check     = "task_states"
+      min_healthy_time = "0s"
+      healthy_deadline = "2m"
+    }
+
+    # For the logs below; reserved, not enforced.
+    ephemeral_disk {
+      size = 50
+    }
+
+    volume "data" {
+      type            = "host"
+      source          = var.volume
+      access_mode     = "single-node-single-writer"
+      attachment_mode = "file-system"
+    }
+
+    task "postgres" {
+      driver = "docker"
+      user   = "postgres"
+
+      config {
+        image              = var.image
+        entrypoint         = ["/bin/sh", "/local/start.sh"]
+        args               = [for key in sort(keys(var.settings)) : "--${key}=${var.settings[key]}"]
+        init               = true
+        readonly_rootfs    = true
+        cap_drop           = ["all"]
+        security_opt       = ["no-new-privileges"]
+        shm_size           = var.shm_size
+        image_pull_timeout = "10m"
+
+        mount {
+          type   = "tmpfs"
+          target = "/tmp"
+          tmpfs_options {
+            size = 16777216
+          }
+        }
+      }
+
+      # Nomad's log collection costs two processes of 13 MB for each database. PostgreSQL writes where
+      # Nomad looks for a task's logs, so that `nomad alloc logs` answers all the same.
+      logs {
+        disabled      = true
+        max_files     = 1
+        max_file_size = 10
+      }
+
+      # SIGINT is PostgreSQL's fast shutdown; Nomad's default of 5 s would kill a checkpoint.
+      kill_signal  = "SIGINT"
+      kill_timeout = "120s"
+
+      volume_mount {
+        volume      = "data"
+        destination = "/volume"
+      }
+
+      env {
+        DATABASE   = var.name
+        PG_VERSION = var.version
+        PGDATA     = "/volume/data"
+        PGHOST     = "/tmp"
+        PATH       = "/usr/lib/postgresql/${var.version}/bin:/usr/bin:/bin"
+        LANG       = "C.UTF-8"
+        TZ         = "UTC"
+      }
+
+      template {
+        destination = "local/start.sh"
+        data        = <<-SCRIPT
+          set -eu
+          exec 2>> /alloc/logs/postgres.stderr.0
+          refuse() {
+              echo "database $DATABASE: $1" >&2
+              exit 1
+          }
+          exec 9> /volume/lock
+          flock -n 9 || refuse "another server uses this volume; stop that one first"
+          [ -s "$PGDATA/PG_VERSION" ] || refuse "its volume holds no data and a database is never created over lost data; bring the volume back"
+          found=$(cat "$PGDATA/PG_VERSION")
+          [ "$found" = "$PG_VERSION" ] || refuse "its data is of PostgreSQL $found and this server is $PG_VERSION; set the version to $found"
+          # Left by a crash, and meaningless in a new PID namespace: the lock above is what protects the data.
+          rm -f "$PGDATA/postmaster.pid"
+          # In a subshell of its own, so that it is no child of the server: the postmaster takes an
+          # unknown child's bad exit for a crash.
+          (/bin/sh /local/grant.sh wait &)
+          exec postgres "$@"
+        SCRIPT
+      }
+
+      template {
+        destination = "local/grant.sh"
+        data        = <<-SCRIPT
+          # Makes the owner, the password and the database what they should be; run at each start and
+          # whenever the verifier changes.
+          set -eu
+          tries=0
+          until pg_isready -q; do
+              [ "$${1:-}" = wait ] && [ $tries -lt 6000 ] || exit 1
+              tries=$((tries + 1))
+              sleep 0.02
+          done
+          exec psql -X -q -v ON_ERROR_STOP=1 -v name="$DATABASE" -d postgres -f /local/grant.sql
+        SCRIPT
+      }
+
+      template {
+        destination = "local/grant.sql"
+        data        = <<-SQL
+          \set verifier `cat /secrets/verifier`
+          -- A failing statement is logged with its text, and this one holds the verifier.
+          SET log_min_error_statement = panic;
+          SELECT format('CREATE ROLE %I LOGIN', :'name')
+           WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
+          SELECT format('ALTER ROLE %I PASSWORD %L', rolname, :'verifier') FROM pg_authid
+           WHERE rolname = :'name' AND rolpassword IS DISTINCT FROM :'verifier' \gexec
+          SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'name')
+           WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
+          SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database
+           WHERE datname = :'name' AND datacl IS NULL \gexec
+        SQL
+      }
+
+      template {
+        destination = "local/pg_hba.conf"
+        data        = <<-HBA
+          # Everybody comes through Traefik, which ends TLS and applies the allow-list.
+          local all      postgres peer
+          local all      all      reject
+          host  all      postgres all     reject
+          host  all      all      all     scram-sha-256
+        HBA
+      }
+
+      template {
+        destination = "secrets/verifier"
+        uid         = 999
+        gid         = 999
+        perms       = "0400"
+        change_mode = "script"
+        data        = "{{ with nomadVar \"nomad/jobs/${var.name}\" }}{{ .verifier }}{{ end }}"
+
+        change_script {
+          command       = "/bin/sh"
+          args          = ["/local/grant.sh"]
+          timeout       = "20s"
+          fail_on_error = false
+        }
+      }
+
+      # At the task, not the group: the route then appears once the container runs, and nobody connects
+      # before its network is up (which costs the kernel's 1 s ARP retry).
+      service {
+        name         = "postgres"
+        provider     = "nomad"
+        port         = 5432
+        address_mode = "driver"
+        tags = [
+          "traefik.enable=true",
+          "traefik.tcp.routers.${var.name}.rule=HostSNI(`${var.host}`)",
+          "traefik.tcp.routers.${var.name}.entrypoints=postgres",
+          "traefik.tcp.routers.${var.name}.service=${var.name}",
+          "traefik.tcp.routers.${var.name}.tls=true",
+          "traefik.tcp.routers.${var.name}.tls.options=postgres@file",
+          "traefik.tcp.services.${var.name}.loadbalancer.server.port=5432",
+          "node=${node.unique.id}",
+        ]
+      }
+
+      resources {
+        cpu        = var.cpu
+        memory     = var.memory
+        memory_max = var.memory_max
+      }
+    }
+  }
+}
