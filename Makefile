@@ -14,6 +14,8 @@ port ?=
 purge ?=
 args ?=
 
+# Python may keep what it compiles: it is a good part of a short run.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # A value travels as JSON in single quotes, so that a bad name reaches the validation whole.
@@ -52,14 +54,14 @@ provision: .venv/.ready ## db=NAME: make a database; without db, those of the in
 	fi
 	@ansible-playbook provision.yml $(call extra,db,$(db)) $(args)
 
+plain = ANSIBLE_STDOUT_CALLBACK=infinite.databases.plain ansible-playbook
+
 list: .venv/.ready ## List the databases and how many prepared volumes wait
-	@ansible-playbook list.yml $(args)
+	@$(plain) list.yml $(args)
 
 # Nothing but the URL on stdout, so that it can stand in $(make -s url db=mydb).
 url: .venv/.ready ## db=NAME: print the database's URL
-	$(need_db)@ANSIBLE_CALLBACK_RESULT_FORMAT=json db=$(call quote,$(db)) ansible localhost -m ansible.builtin.debug \
-	    -a "msg={{ lookup('infinite.databases.url', lookup('ansible.builtin.env', 'db')) }}" $(args) \
-	    | sed -n 's/^ *"msg": "\(.*\)"$$/\1/p'
+	$(need_db)@$(plain) url.yml $(call extra,db,$(db)) $(args)
 
 destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: erase it)
 	$(need_db)@ansible-playbook destroy.yml $(call extra,db,$(db)) $(call extra,purge,$(purge)) $(args)
