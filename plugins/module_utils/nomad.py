@@ -109,9 +109,7 @@ class NomadClient:
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         if IMPORT_ERROR:
-            raise InvalidInput(
-                f"The Python that runs this module lacks a library ({IMPORT_ERROR}); install python-nomad for it"
-            )
+            raise InvalidInput(f"The Python that runs this module lacks a library ({IMPORT_ERROR}); install python-nomad for it")
         self.address: str = (params.get("nomad_address") or "").rstrip("/")
         parts = urlsplit(self.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -192,9 +190,7 @@ class Variables:
     def read(self, path: str, namespace: str | None = None) -> dict[str, Any]:
         return dict(self._one.get(path, namespace=namespace))
 
-    def write(
-        self, path: str, items: Mapping[str, str], namespace: str | None = None, cas: int | None = None
-    ) -> dict[str, Any]:
+    def write(self, path: str, items: Mapping[str, str], namespace: str | None = None, cas: int | None = None) -> dict[str, Any]:
         """Write all items at once; with cas only if the ModifyIndex still is that (0: if it does not exist)."""
         body = {"Path": path, "Items": dict(items)} | ({"Namespace": namespace} if namespace else {})
         return dict(self._one.put(path, json=body, namespace=namespace, cas=cas))

@@ -43,7 +43,8 @@ def ready(client: NomadClient, timeout: float) -> None:
 def accessor(params: dict[str, Any]) -> str | None:
     """The accessor of the secret's token if Nomad knows it as a management token; None if it does not know it."""
     try:
-        token = NomadClient(params | {"nomad_token": params["secret"], "nomad_token_file": None}).endpoint("acl/token").get("self")
+        own = NomadClient(params | {"nomad_token": params["secret"], "nomad_token_file": None})
+        token = own.endpoint("acl/token").get("self")
     except NomadDenied:
         return None
     if token["Type"] != "management":

@@ -12,6 +12,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
+from nomad.api.base import Requester
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
 from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     NomadConflict,
     NomadDenied,
@@ -21,9 +25,6 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     NomadTlsError,
     NomadUnreachable,
 )
-from nomad.api.base import Requester
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 
 NO_LEADER = re.compile(r"No cluster leader|Not ready to serve consistent reads|No path to region")
 CONFLICT = re.compile(r"Enforcing job modify index|cas error")
@@ -46,9 +47,7 @@ def tls_problem(text: str, address: str) -> NomadTlsError | None:
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text or "HTTP_REQUEST" in text:
         return NomadTlsError(f"Nomad at {address} does not speak TLS on this port; use an http:// address or the right port")
     if "CERTIFICATE_REQUIRED" in text or "alert bad certificate" in text.lower():
-        return NomadTlsError(
-            f"Nomad at {address} wants a client certificate; set nomad_client_cert and nomad_client_key"
-        )
+        return NomadTlsError(f"Nomad at {address} wants a client certificate; set nomad_client_cert and nomad_client_key")
     if "SSLError" in text or "[SSL" in text:
         return NomadTlsError(f"Nomad at {address}: TLS failed ({text[-160:]}); " + CA_ADVICE)
     return None
@@ -125,7 +124,7 @@ class Session(requests.Session):
         for attempt in range(self.retries + 1):
             if attempt:
                 # Jitter, so that many workers that failed together do not return together.
-                time.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.0))
+                time.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311
             with self._lock:
                 self.calls += 1
             try:

@@ -4,32 +4,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils import nomad_job_diff as job_diff
 from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     BatchFailed,
-    InfiniteError,
     InvalidInput,
     JobFailed,
     NomadConflict,
 )
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job, variables_file
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import JobKey, explain, wait_for
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_item import ITEM_SPEC, Item, items_of
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import explain, wait_for
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
-ITEM_SPEC: dict[str, dict[str, Any]] = {
-    "job": {"type": "raw"},
-    "variables": {"type": "dict"},
-    "id": {"type": "str"},
-    "namespace": {"type": "str"},
-}
 STATES = ["present", "stopped", "absent"]
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
@@ -41,64 +33,6 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "digest_meta": {"type": "str"},
     "plan_all": {"type": "bool", "default": False},
 }
-
-
-@dataclass
-class Item:
-    """One job on its way from what was asked for to what was done."""
-
-    state: str
-    source: Any
-    id: str
-    namespace: str
-    variables: dict[str, Any] = field(default_factory=dict)
-    digest: str = ""
-    spec: dict[str, Any] | None = None
-    action: str = "unchanged"
-    enforce: int = 0
-    diff: dict[str, str] | None = None
-    details: dict[str, Any] = field(default_factory=dict)
-    error: InfiniteError | None = None
-
-    @property
-    def key(self) -> JobKey:
-        return self.namespace, self.id
-
-    def result(self) -> dict[str, Any]:
-        failed = {"failed": True, "msg": str(self.error)} if self.error else {}
-        identity = {"id": self.id, "namespace": self.namespace, "state": self.state}
-        return identity | {"changed": self.action != "unchanged", "action": self.action} | self.details | failed
-
-
-def digest_of(source: Any, variables: dict[str, Any], namespace: str) -> str:
-    """The same specification in another namespace is another job, so that the default namespace counts."""
-    text = source if isinstance(source, str) else json.dumps(source, sort_keys=True)
-    return hashlib.sha256(f"{namespace}\n{variables_file(variables)}\n{text}".encode()).hexdigest()
-
-
-def items_of(params: dict[str, Any], namespace: str) -> list[Item]:
-    """The jobs that the parameters speak of."""
-    given = params["jobs"] if params.get("jobs") is not None else [params]
-    items = []
-    for number, entry in enumerate(given):
-        source = entry.get("job") or params.get("job")
-        if isinstance(source, str) and source.lstrip().startswith("{"):
-            source = json.loads(source)
-        if isinstance(source, dict):
-            source = source.get("Job", source)
-        item = Item(entry.get("state") or params["state"], source, entry.get("id") or "", entry.get("namespace") or "")
-        if isinstance(source, dict):
-            item.id = item.id or source.get("ID") or source.get("Name") or ""
-            item.namespace = item.namespace or source.get("Namespace") or namespace
-        item.variables = entry.get("variables") or {}
-        if not source and item.state == "present":
-            raise InvalidInput(f"Job {item.id or number}: state present needs its specification; give job")
-        if not source and not item.id:
-            raise InvalidInput(f"Job {number}: give its id or its specification (job)")
-        if params.get("digest_meta") and source:
-            item.digest = digest_of(source, item.variables, item.namespace or namespace)
-        items.append(item)
-    return items
 
 
 def parse(client: NomadClient, digest_meta: str | None, item: Item) -> None:
@@ -167,8 +101,21 @@ def plan_ending(current: Any, item: Item) -> None:
     item.diff = {"before": f"{was}\n", "after": f"{item.state}\n", "before_header": item.id, "after_header": item.id}
 
 
+def settled(stub: dict[str, Any] | None) -> bool:
+    """Whether the list tells that there is nothing to wait for; an interrupted run may have left a job that is not ready."""
+    if not stub:
+        return False
+    groups = ((stub.get("JobSummary") or {}).get("Summary") or {}).values()
+    if any(group["Starting"] or group["Queued"] for group in groups):
+        return False
+    if stub["Type"] in ("batch", "sysbatch"):
+        return stub["Status"] == "dead" and not any(group["Failed"] for group in groups)
+    return bool(groups) and all(group["Running"] for group in groups)
+
+
 def register(client: NomadClient, digest_meta: str | None, item: Item) -> None:
     """Register with check-and-set: the plan, and so the diff, were made against that version of the job."""
+    action, item.action = item.action, "unchanged"
     body: dict[str, Any] = {"Job": item.spec, "EnforceIndex": True, "JobModifyIndex": item.enforce}
     if isinstance(item.source, str):
         body["Submission"] = {"Source": item.source, "Format": "hcl2", "Variables": variables_file(item.variables)}
@@ -180,7 +127,9 @@ def register(client: NomadClient, digest_meta: str | None, item: Item) -> None:
         plan_present(client, digest_meta, False, now, item)
         if item.action == "unchanged":
             return
+        item.action = "unchanged"
         raise
+    item.action = action
     item.details |= {"eval_id": answer["EvalID"], "job_modify_index": answer["JobModifyIndex"]}
     if answer.get("Warnings"):
         item.details["warnings"] = answer["Warnings"]
@@ -206,7 +155,7 @@ def apply(client: NomadClient, params: dict[str, Any], items: list[Item]) -> Non
     each(client, ending, lambda item: deregister(client, item, purge=item.action == "removed" and not wait))
     if not wait:
         return
-    check(client, [i for i in items if i.action in ("registered", "updated")], timeout)
+    check(client, [i for i in items if i.state == "present" and not (i.action == "unchanged" and i.settled)], timeout)
     check(client, ending, timeout, stopping=True)
     each(client, [i for i in ending if i.action == "removed"], lambda item: deregister(client, item, purge=True))
 
@@ -226,48 +175,58 @@ def check(client: NomadClient, items: list[Item], timeout: float, stopping: bool
         item.error = JobFailed(f"Nomad at {client.address}: job {item.id}: {why['reason']}")
 
 
+def prepare(client: NomadClient, params: dict[str, Any], check_mode: bool, items: list[Item]) -> None:
+    """Decide for each item what to do. One list tells which jobs exist, and which already run with the right digest."""
+    digest_meta = params["digest_meta"]
+    listed = client.jobs.get(namespace="*", meta="true")
+    current = {(job["Namespace"], job["ID"]): job for job in listed}
+    trusted = [] if params["plan_all"] or not digest_meta else [job for job in listed if not job["Stop"] and job.get("Meta")]
+    same = {digest: (job["Namespace"], job["ID"]) for job in trusted if (digest := job["Meta"].get(digest_meta))}
+
+    def decide(item: Item) -> None:
+        twin = same.get(item.digest) if item.state == "present" else None
+        if twin and item.namespace in ("", twin[0]):
+            item.namespace, item.id = twin
+        else:
+            if item.source and (item.state == "present" or not item.id):
+                parse(client, digest_meta, item)
+            item.namespace = item.namespace or client.namespace
+            if item.state == "present":
+                plan_present(client, digest_meta, check_mode, current.get(item.key), item)
+            else:
+                plan_ending(current.get(item.key), item)
+        item.settled = settled(current.get(item.key))
+
+    each(client, items, decide)
+    keys = [item.key for item in items if item.id]
+    for item in items:
+        if keys.count(item.key) > 1 and not item.error:
+            item.error = InvalidInput(f"job {item.id} of namespace {item.namespace} is in the list more than once")
+
+
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
-    digest_meta = params["digest_meta"]
     items = items_of(params, client.namespace)
-    listed = client.jobs.get(namespace="*", meta="true") if items else []
-    current = {(job["Namespace"], job["ID"]): job for job in listed}
-    same = {} if params["plan_all"] or not digest_meta else {
-        digest: job for job in listed if not job["Stop"] and (digest := (job.get("Meta") or {}).get(digest_meta))
-    }
-    todo = []
-    for item in items:
-        twin = same.get(item.digest) if item.state == "present" else None
-        if twin and item.namespace in ("", twin["Namespace"]):
-            item.id, item.namespace = twin["ID"], twin["Namespace"]
-        else:
-            todo.append(item)
-
-    def prepare(item: Item) -> None:
-        if item.source and (item.state == "present" or not item.id):
-            parse(client, digest_meta, item)
-        item.namespace = item.namespace or client.namespace
-        if item.state == "present":
-            plan_present(client, digest_meta, check_mode, current.get(item.key), item)
-        else:
-            plan_ending(current.get(item.key), item)
-
-    each(client, todo, prepare)
+    if items:
+        prepare(client, params, check_mode, items)
     invalid = any(item.error for item in items)
-    if not check_mode and not invalid:
-        apply(client, params, todo)
+    if invalid:
+        for item in items:
+            item.action = "unchanged"
+    elif not check_mode:
+        apply(client, params, items)
     result: dict[str, Any] = {
-        "changed": not invalid and any(item.action != "unchanged" for item in items),
+        "changed": any(item.action != "unchanged" for item in items),
         "jobs": [item.result() for item in items],
-        "diff": [item.diff for item in items if item.diff],
+        "diff": [item.diff for item in items if item.diff and item.action != "unchanged"],
         "api_calls": client.api_calls,
     }
     failed = [item for item in items if item.error]
-    if len(items) == 1 and failed:
+    if failed and len(items) == 1:
         raise BatchFailed(str(failed[0].error), **result)
     if failed:
         note = "; nothing was changed" if invalid else ""
-        problems = "; ".join(f"{item.id or item.source}: {item.error}"[:1500] for item in failed[:10])
+        problems = "; ".join(f"{item.id or item.name_in_messages}: {item.error}"[:1500] for item in failed[:10])
         raise BatchFailed(f"{len(failed)} of {len(items)} jobs failed{note}: {problems}", **result)
     return result
 

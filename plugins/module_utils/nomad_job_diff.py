@@ -54,9 +54,7 @@ def text(node: Diff, side: str, indent: int = 0) -> list[str]:
     """One side ("Old" or "New") of a normalised diff, as indented lines."""
     pad = "  " * indent
     missing = {"Old": "Added", "New": "Deleted"}[side]
-    lines = [
-        f"{pad}{field['Name']} = {field.get(side) or ''}" for field in node["Fields"] if field.get("Type") != missing
-    ]
+    lines = [f"{pad}{field['Name']} = {field.get(side) or ''}" for field in node["Fields"] if field.get("Type") != missing]
     for key in ("Objects", "TaskGroups", "Tasks"):
         for child in node[key]:
             if child["Type"] == missing:

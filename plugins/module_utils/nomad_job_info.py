@@ -26,7 +26,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 def newest(job: dict[str, Any]) -> Verdict:
     """The job as a verdict on its newest allocation, whose events and log are then what explains it."""
     allocs = job.get("Allocs") or []
-    last = max(allocs, key=lambda alloc: int(alloc["JobVersion"]), default={})
+    last: dict[str, Any] = max(allocs, key=lambda alloc: int(alloc["JobVersion"]), default={})
     return Verdict(job, f"is {'stopped' if job['Stop'] else job['Status']}", last.get("ID", ""))
 
 

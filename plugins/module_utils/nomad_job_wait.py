@@ -31,8 +31,10 @@ class Verdict:
     alloc: str = ""
 
 
-def judge(status: dict[str, Any]) -> Verdict | None:
-    """What can be said of a job in the answer of /v1/jobs/statuses; None: not yet."""
+def judge(status: dict[str, Any] | None) -> Verdict | None:
+    """What can be said of a job from the answer of /v1/jobs/statuses; None: not yet."""
+    if status is None:
+        return Verdict({}, "it was removed meanwhile")
     if status.get("ChildStatuses") is not None:
         return Verdict(status)  # parameterized or periodic: nothing runs until it is dispatched
     if status.get("Stop"):
@@ -108,10 +110,7 @@ def wait_for(client: NomadClient, jobs: Iterable[JobKey], timeout: float, stoppi
         latest = {(status["Namespace"], status["ID"]): status for status in response.json() or []}
         for key in list(pending):
             status = latest.get(key)
-            if stopping:
-                verdict = judge_stopped(status)
-            else:
-                verdict = judge(status) if status else Verdict({}, "it was removed meanwhile")
+            verdict = judge_stopped(status) if stopping else judge(status)
             if verdict and verdict.alloc and now - failing.setdefault(key, now) < GRACE:
                 continue
             if verdict:

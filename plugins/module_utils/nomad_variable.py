@@ -52,7 +52,8 @@ def plan(current: dict[str, Any] | None, wanted: dict[str, Any]) -> Change:
         after = before
     else:
         after = {key: str(value) for key, value in wanted["items"].items()}
-    return Change(wanted["path"], before, after, {"namespace": wanted["namespace"], "modify_index": (current or {}).get("ModifyIndex", 0)})
+    details = {"namespace": wanted["namespace"], "modify_index": (current or {}).get("ModifyIndex", 0)}
+    return Change(wanted["path"], before, after, details)
 
 
 def masked(change: Change) -> Change:
@@ -71,8 +72,8 @@ def masked(change: Change) -> Change:
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     wanted: dict[Key, dict[str, Any]] = {}
-    for variable in params["variables"]:
-        variable = variable | {"namespace": variable.get("namespace") or client.namespace}
+    for given in params["variables"]:
+        variable = given | {"namespace": given.get("namespace") or client.namespace}
         key = variable["namespace"], variable["path"]
         if key in wanted:
             raise InvalidInput(f"The variable {variable['path']} is in the list twice; name it once")

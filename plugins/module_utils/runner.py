@@ -1,6 +1,9 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a module is, apart from its documentation: an argument spec and a function, run in a module process or in Ansible's own."""
+"""What a module is, apart from its documentation: an argument spec and a function.
+
+It runs in a module process (main) or in Ansible's own (plugin_utils/in_process.py).
+"""
 
 from __future__ import annotations
 
