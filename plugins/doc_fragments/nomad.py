@@ -51,7 +51,9 @@ options:
     type: float
     default: 10
   nomad_retries:
-    description: How often a request is repeated that found nobody listening, no leader, too many requests, or (reading only) a server error.
+    description:
+      - How often a request is repeated that found nobody listening, no leader, too many requests, or (reading only) a
+        server error.
     type: int
     default: 3
   workers:

@@ -13,10 +13,12 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from ansible.module_utils.common.parameters import env_fallback
+
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, InvalidInput
 
 try:
     import nomad
+
     from ansible_collections.infinite.databases.plugins.module_utils.nomad_http import Endpoint, Session, endpoint
 except ImportError as error:
     IMPORT_ERROR: ImportError | None = error

@@ -124,7 +124,7 @@ class Session(requests.Session):
         for attempt in range(self.retries + 1):
             if attempt:
                 # Jitter, so that many workers that failed together do not return together.
-                time.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311
+                time.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.0))
             with self._lock:
                 self.calls += 1
             try:

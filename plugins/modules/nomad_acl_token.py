@@ -8,7 +8,9 @@ module: nomad_acl_token
 short_description: Manage a Nomad ACL token
 description:
   - Makes, changes or removes the token of a name.
-  - Nomad makes a token's secret and tells it only once. It is written to a file on the machine that runs this module, readable by its owner only. If that file is lost, or its secret no longer works, the token is made again and its old one deleted.
+  - Nomad makes a token's secret and tells it only once. It is written to a file on the machine that runs this module,
+    readable by its owner only. If that file is lost, or its secret no longer works, the token is made again and its old one
+    deleted.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:

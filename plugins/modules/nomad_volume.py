@@ -8,7 +8,8 @@ module: nomad_volume
 short_description: Manage Nomad dynamic host volumes
 description:
   - Creates, changes and removes dynamic host volumes.
-  - Nomad does not keep names unique; this module does, per namespace (and per node, if O(volumes[].node_id) is given), and two volumes of one name are an error.
+  - Nomad does not keep names unique; this module does, per namespace (and per node, if O(volumes[].node_id) is given), and
+    two volumes of one name are an error.
   - Nomad's scheduler sees a new volume only some seconds after its creation; a job that needs it waits for that itself.
 extends_documentation_fragment:
   - infinite.databases.nomad
