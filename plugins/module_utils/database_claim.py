@@ -190,6 +190,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     check_versions(databases, records)
 
     missing = [one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records]
+    without_image = sorted({one["version"] for one in missing} - set(params["images"]))
+    if without_image:
+        raise InvalidInput(
+            f"Nothing was changed: there is no image of PostgreSQL {', '.join(without_image)} here; "
+            "add it to postgres_image_versions and run site.yml"
+        )
     changed = [one["name"] for one in missing]
     if check_mode:
         created = [

@@ -70,8 +70,21 @@ def job_state(job: Mapping[str, Any]) -> str:
     return "failed" if job.get("Status") == "dead" else "preparing"
 
 
-def read_state(volumes: Iterable[Mapping[str, Any]], jobs: Iterable[Mapping[str, Any]], claims: list[dict[str, Any]]) -> PoolState:
+def read_lists(client: NomadClient) -> list[list[dict[str, Any]]]:
+    """All volumes, jobs (with their meta) and variables (without their items) of the namespace: three requests."""
+    lists = (
+        lambda: client.volumes.list(),
+        lambda: list(client.jobs.get(meta="true")),
+        lambda: client.variables.list(),
+    )
+    return values(map_concurrently(lambda read: read(), lists, workers=3))
+
+
+def read_state(
+    volumes: Iterable[Mapping[str, Any]], jobs: Iterable[Mapping[str, Any]], variables: Iterable[dict[str, Any]]
+) -> PoolState:
     """What the three lists say, put together."""
+    claims = [one for one in variables if one["Path"].startswith(CLAIMS)]
     by_volume: dict[str, str] = {}
     by_job: dict[str, list[str]] = {}
     used: set[str] = set()
@@ -103,13 +116,7 @@ class Pool:
         self.client, self.images, self.job = client, images, job
 
     def read(self) -> PoolState:
-        lists = (
-            lambda: self.client.volumes.list(),
-            lambda: list(self.client.jobs.get(meta="true")),
-            lambda: self.client.variables.list(prefix=CLAIMS),
-        )
-        volumes, jobs, claims = values(map_concurrently(lambda read: read(), lists, workers=3))
-        return read_state(volumes, jobs, claims)
+        return read_state(*read_lists(self.client))
 
     def nodes(self) -> list[str]:
         """The nodes that can take a database."""

@@ -1,0 +1,68 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which databases there are, from Nomad's lists alone: a request more for each database would make `list` slow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, PoolState, read_lists, read_state
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {**CONNECTION_SPEC}
+
+
+def state_of(job: Mapping[str, Any] | None) -> str:
+    """running, starting, failed; stopped: destroyed, with its data and credentials kept."""
+    if job is None or job["Stop"]:
+        return "stopped"
+    counts = ((job.get("JobSummary") or {}).get("Summary") or {}).get("postgres") or {}
+    if counts.get("Running"):
+        return "running"
+    return "failed" if counts.get("Failed") and not counts.get("Starting") else "starting"
+
+
+def describe(names: Iterable[str], jobs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A database is what has a record; its job tells the rest, as long as Nomad remembers it."""
+    by_id = {job["ID"]: job for job in jobs}
+    found = []
+    for name in sorted(names):
+        job = by_id.get(name)
+        meta = (job or {}).get("Meta") or {}
+        found.append(
+            {
+                "name": name,
+                "state": state_of(job),
+                "host": meta.get("infinite_host", ""),
+                "version": meta.get("infinite_version", ""),
+                "volume": meta.get("infinite_volume", ""),
+                "protect": meta.get("infinite_protect") == "true",
+            }
+        )
+    return found
+
+
+def pool_counts(state: PoolState) -> dict[str, dict[str, int]]:
+    """How many volumes of each version are in which state."""
+    counts: dict[str, dict[str, int]] = {}
+    for volume in state.volumes:
+        if volume.state != "claimed":
+            of_version = counts.setdefault(volume.version, {"ready": 0, "preparing": 0})
+            of_version["ready" if volume.state == "ready" else "preparing"] += 1
+    return counts
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    client = NomadClient(params)
+    volumes, jobs, variables = read_lists(client)
+    names = [one["Path"].removeprefix(RECORDS) for one in variables if one["Path"].startswith(RECORDS)]
+    return {
+        "databases": describe(names, jobs),
+        "pool": pool_counts(read_state(volumes, jobs, variables)),
+        "api_calls": client.api_calls,
+    }
+
+
+SPEC = ModuleSpec(ARGUMENT_SPEC, run)

@@ -1,0 +1,82 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: database_release
+short_description: Stop databases, or erase them
+description:
+  - Stops databases. Their data and credentials are kept, and provisioning the same name brings them back.
+  - With O(purge), erases data and credentials for ever.
+  - A protected database refuses both, and then nothing at all is changed.
+extends_documentation_fragment:
+  - infinite.databases.nomad
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would be stopped and erased.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+  idempotent:
+    support: full
+    description: A database that does not exist, or is stopped already, is left alone.
+options:
+  names:
+    description: The databases' names.
+    type: list
+    elements: str
+    required: true
+  purge:
+    description: Erase data and credentials.
+    type: bool
+    default: false
+author:
+  - Infinite Databases contributors (@infinite-databases)
+"""
+
+EXAMPLES = r"""
+- name: Stop a database
+  infinite.databases.database_release:
+    nomad_namespace: databases
+    names: [mydb]
+
+- name: Erase a database
+  infinite.databases.database_release:
+    nomad_namespace: databases
+    names: [mydb]
+    purge: true
+"""
+
+RETURN = r"""
+stopped:
+  description: The databases that were running.
+  returned: success
+  type: list
+  elements: str
+erased:
+  description: The databases that are no more.
+  returned: success
+  type: list
+  elements: str
+missing:
+  description: The names that no database has.
+  returned: success
+  type: list
+  elements: str
+api_calls:
+  description: How many requests were sent to Nomad.
+  returned: success
+  type: int
+"""
+
+from ansible_collections.infinite.databases.plugins.module_utils.database_release import SPEC
+
+
+def main() -> None:
+    SPEC.main()
+
+
+if __name__ == "__main__":
+    main()
