@@ -108,7 +108,7 @@ class Script(BaseAdapter):
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nomad_http.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
 
 
 def session(*answers: requests.Response | Exception, retries: int = 2) -> tuple[nomad_http.Session, Script]:

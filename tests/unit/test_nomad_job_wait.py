@@ -91,7 +91,10 @@ def test_judge_stopped(given: dict[str, Any] | None, ended: bool) -> None:
     ],
 )
 def test_why_it_was_not_placed(metric: dict[str, Any], said: str) -> None:
-    evaluations = [{"ModifyIndex": 1, "FailedTGAllocs": {"db": metric}}, {"ModifyIndex": 2, "FailedTGAllocs": None}]
+    evaluations: list[dict[str, Any]] = [
+        {"ModifyIndex": 1, "FailedTGAllocs": {"db": metric}},
+        {"ModifyIndex": 2, "FailedTGAllocs": None},
+    ]
     assert said in job_wait.placement(evaluations)
 
 

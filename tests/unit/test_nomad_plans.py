@@ -154,7 +154,7 @@ def test_volume(current: dict[str, Any] | None, wanted: dict[str, Any], action: 
 
 def test_volume_names_that_are_not_unique() -> None:
     stubs = [volume("1"), volume("2", node="n2"), volume("3", name="other")]
-    with pytest.raises(InvalidInput, match="2 volumes of the name v .*1, 2"):
+    with pytest.raises(InvalidInput, match=r"2 volumes of the name v .*1, 2"):
         nomad_volume.find(stubs, WANTED_VOLUME)
     assert nomad_volume.find(stubs, WANTED_VOLUME | {"node_id": "n2"}) == stubs[1]
     assert nomad_volume.find(stubs, WANTED_VOLUME | {"name": "none"}) is None
