@@ -31,7 +31,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             print("\n".join(map(str, message)) if isinstance(message, list) else message)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        print(result.result.get("msg", "failed"), file=sys.stderr)
+        # What no_log hides is followed by a task that says it in words that may be seen.
+        if "censored" not in result.result:
+            print(result.result.get("msg", "failed"), file=sys.stderr)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self.v2_runner_on_failed(result)

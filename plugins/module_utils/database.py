@@ -18,7 +18,21 @@ RESERVED = frozenset({"postgres", "template0", "template1", "public", "none"})
 POOLER_SUFFIX = "-pooler"
 # https://www.postgresql.org/docs/current/runtime-config.html: what the job itself decides.
 MANAGED_SETTINGS = frozenset(
-    ["config_file", "data_directory", "external_pid_file", "hba_file", "ident_file", "listen_addresses", "log_directory", "log_filename", "logging_collector", "password_encryption", "port", "ssl", "unix_socket_directories"]
+    [
+        "config_file",
+        "data_directory",
+        "external_pid_file",
+        "hba_file",
+        "ident_file",
+        "listen_addresses",
+        "log_directory",
+        "log_filename",
+        "logging_collector",
+        "password_encryption",
+        "port",
+        "ssl",
+        "unix_socket_directories",
+    ]
 )
 SETTING = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?")
 # Nomad interpolates these in a job, whatever they were meant as.
@@ -164,8 +178,7 @@ def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: s
     options = {"sslmode": "verify-full"} | ({"sslrootcert": ca_cert} if ca_cert else {})
     password = "********" if masked else quote(record["password"], safe="")
     return (
-        f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}"
-        f"?{urlencode(options, safe='/')}"
+        f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{urlencode(options, safe='/')}"
     )
 
 
@@ -228,10 +241,10 @@ def job_variables(
         "memory_max": memory_max,
         "shm_size": max(64, memory_max // 4) * MEBIBYTE,
         "settings": server_settings(memory_max, spec.get("settings") or {}),
+        # Only what a restart is due for anyway: Nomad restarts a job whose meta has changed.
         "meta": {
             "infinite_host": host,
             "infinite_version": record["version"],
             "infinite_volume": record["volume"],
-            "infinite_protect": str(bool(spec.get("protect"))).lower(),
         },
     }

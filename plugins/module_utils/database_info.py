@@ -38,7 +38,6 @@ def describe(names: Iterable[str], jobs: Iterable[Mapping[str, Any]]) -> list[di
                 "host": meta.get("infinite_host", ""),
                 "version": meta.get("infinite_version", ""),
                 "volume": meta.get("infinite_volume", ""),
-                "protect": meta.get("infinite_protect") == "true",
             }
         )
     return found

@@ -53,9 +53,6 @@ databases:
     volume:
       description: The name of its dynamic host volume.
       type: str
-    protect:
-      description: Whether it refuses to be destroyed.
-      type: bool
 pool:
   description: For each major version, how many volumes are C(ready) and how many are C(preparing).
   returned: success

@@ -78,7 +78,7 @@ job "postgres" {
 
     restart {
       attempts = 10
-      interval = "10m"
+      interval = "2m"
       delay    = "1s"
       mode     = "delay"
     }
@@ -167,7 +167,8 @@ job "postgres" {
               exit 1
           }
           exec 9> /volume/lock
-          flock -n 9 || refuse "another server uses this volume; stop that one first"
+          # A server that is being replaced may still be writing its last checkpoint.
+          flock -w 150 9 || refuse "another server uses this volume; stop that one first"
           [ -s "$PGDATA/PG_VERSION" ] || refuse "its volume holds no data and a database is never created over lost data; bring the volume back"
           found=$(cat "$PGDATA/PG_VERSION")
           [ "$found" = "$PG_VERSION" ] || refuse "its data is of PostgreSQL $found and this server is $PG_VERSION; set the version to $found"
