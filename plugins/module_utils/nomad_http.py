@@ -156,7 +156,11 @@ class Session(requests.Session):
             response = super().request("GET", url, **options)  # type: ignore[arg-type]
         except requests.exceptions.RequestException:
             return problem
-        return answer_problem(response, "GET", True) if response.status_code == 403 else problem
+        if response.status_code != 403:
+            return problem
+        return NomadDenied(
+            f"Nomad at {self.address} does not know this token, or it has expired; check nomad_token or nomad_token_file", 403
+        )
 
     @staticmethod
     def _worth_repeating(verb: str, error: Exception, problem: NomadError) -> bool:

@@ -88,7 +88,11 @@ def plan_present(client: NomadClient, digest_meta: str | None, check_mode: bool,
 
 
 def shown_new(item: Item) -> dict[str, str]:
-    after = item.source if isinstance(item.source, str) else json.dumps(item.source, indent=2, sort_keys=True)
+    """A new job: its specification, or, where one serves many jobs, the values that are this job's own."""
+    if item.variables:
+        after = variables_file(item.variables)
+    else:
+        after = item.source if isinstance(item.source, str) else json.dumps(item.source, indent=2, sort_keys=True)
     return {"before": "", "after": after.rstrip() + "\n", "before_header": item.id, "after_header": item.id}
 
 
