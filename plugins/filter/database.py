@@ -19,17 +19,13 @@ def jobs(
     namespace: str,
 ) -> list[dict[str, Any]]:
     """Each database's entry in nomad_job's list."""
-    return [
-        {"id": record["name"], "variables": job_variables(record, defaults, images, domain, namespace)}
-        for record in records
-    ]
+    return [{"id": record["name"], "variables": job_variables(record, defaults, images, domain, namespace)} for record in records]
 
 
 def endpoints(records: Sequence[Mapping[str, Any]], domain: str, port: int) -> list[dict[str, Any]]:
     """Each database's entry in postgresql_ready's list."""
     return [
-        {"host": f"{record['name']}.{domain}", "port": port}
-        | {key: record[key] for key in ("name", "user", "password")}
+        {"host": f"{record['name']}.{domain}", "port": port} | {key: record[key] for key in ("name", "user", "password")}
         for record in records
     ]
 

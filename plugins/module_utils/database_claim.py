@@ -189,7 +189,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     records = {record["name"]: record for record in values(client.map(claims.read, known))}
     check_versions(databases, records)
 
-    missing = [one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records]
+    missing = [
+        one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records
+    ]
     without_image = sorted({one["version"] for one in missing} - set(params["images"]))
     if without_image:
         raise InvalidInput(
@@ -211,7 +213,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         """Bring what is derived from the record, and what was asked for now, up to date."""
         record = records[asked["name"]]
         spec = merge_spec(record["spec"], asked)
-        differs = spec != record["spec"]
+        differs = bool(spec != record["spec"])
         record["spec"] = spec
         if check_mode:
             return differs

@@ -24,9 +24,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 
 def shortage(state: PoolState, size: Mapping[str, int]) -> dict[str, int]:
     """How many volumes are to be created of each version, those that another job is preparing counted as there."""
-    waiting = {
-        version: sum(1 for one in state.volumes if one.version == version and one.state != "claimed") for version in size
-    }
+    waiting = {version: sum(1 for one in state.volumes if one.version == version and one.state != "claimed") for version in size}
     return {version: count - waiting[version] for version, count in size.items() if count > waiting[version]}
 
 

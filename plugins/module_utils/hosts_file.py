@@ -49,12 +49,16 @@ def split(lines: Sequence[str], begin: str, end: str) -> tuple[list[str], dict[s
     inside = False
     for line in lines:
         if line in (begin, end):
-            inside = line == begin
+            if inside == (line == begin):
+                raise InvalidInput(f"the marks {begin!r} and {end!r} are no pair; repair the file by hand")
+            inside = not inside
         elif inside:
-            address, *names = line.split()
+            address, *names = line.partition("#")[0].split() or [""]
             entries.update(dict.fromkeys(names, address))
         else:
             others.append(line)
+    if inside:
+        raise InvalidInput(f"the mark {begin!r} has no {end!r}; repair the file by hand")
     return others, entries
 
 
@@ -73,10 +77,23 @@ def plan(entries: dict[str, str], names: Iterable[str], address: str | None, rem
     return entries | dict.fromkeys(names, address)
 
 
+def read(path: str) -> str:
+    try:
+        # Whatever bytes are in somebody's comments come out as they went in.
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError as error:
+        raise InvalidInput(f"Cannot read {path} ({error.strerror}); is it the hosts file?") from None
+
+
 @contextmanager
 def locked(path: str) -> Iterator[None]:
     """One writer at a time; the lock is the directory, since the file itself may be replaced."""
-    handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    directory = os.path.dirname(path) or "."
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise InvalidInput(f"Cannot read {directory} ({error.strerror}); is {path} the hosts file?") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -87,7 +104,7 @@ def locked(path: str) -> Iterator[None]:
 def write(path: str, text: str) -> None:
     """In place: in a container the hosts file is a mount and cannot be replaced by renaming."""
     try:
-        with open(path, "r+", encoding="utf-8") as file:
+        with open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.truncate()
             os.fsync(file.fileno())
@@ -96,6 +113,10 @@ def write(path: str, text: str) -> None:
             f"Cannot write {path} ({error.strerror}); run as a user who can, or let a resolver answer for these names "
             "and set database_manage_hosts_file to false"
         ) from None
+
+
+def shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -117,9 +138,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if present and not names:
         return {"names": [], "diff": {"before": "", "after": ""}}
     with locked(path):
-        with open(path, encoding="utf-8") as file:
-            before = file.read()
-        others, entries = split(before.splitlines(), begin, end)
+        before = read(path)
+        try:
+            others, entries = split(before.splitlines(), begin, end)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error}") from None
         desired = plan(entries, names, address, params["all"])
         changed = desired != entries
         after = join(others, desired, begin, end) if changed else before
@@ -128,7 +151,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     return {
         "changed": changed,
         "names": sorted(set(desired.items()) ^ set(entries.items())),
-        "diff": {"before": before, "after": after, "before_header": path, "after_header": path},
+        "diff": {"before": shown(before), "after": shown(after), "before_header": path, "after_header": path},
     }
 
 

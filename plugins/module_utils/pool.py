@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +72,11 @@ def job_state(job: Mapping[str, Any]) -> str:
 
 def read_lists(client: NomadClient) -> list[list[dict[str, Any]]]:
     """All volumes, jobs (with their meta) and variables (without their items) of the namespace: three requests."""
-    lists = (
+    lists: list[Callable[[], list[dict[str, Any]]]] = [
         lambda: client.volumes.list(),
         lambda: list(client.jobs.get(meta="true")),
         lambda: client.variables.list(),
-    )
+    ]
     return values(map_concurrently(lambda read: read(), lists, workers=3))
 
 
@@ -90,7 +90,8 @@ def read_state(
     used: set[str] = set()
     for job in jobs:
         meta = job.get("Meta") or {}
-        used.add(meta.get(META_VOLUME))
+        if META_VOLUME in meta:
+            used.add(meta[META_VOLUME])
         if not job["ID"].startswith(JOB_PREFIX):
             continue
         names = (meta.get(META_VOLUMES) or "").split()
@@ -144,9 +145,7 @@ class Pool:
                     "PluginID": "mkdir",
                     "NodeID": nodes[place % len(nodes)],
                     "Parameters": PARAMETERS,
-                    "RequestedCapabilities": [
-                        {"AccessMode": "single-node-single-writer", "AttachmentMode": "file-system"}
-                    ],
+                    "RequestedCapabilities": [{"AccessMode": "single-node-single-writer", "AttachmentMode": "file-system"}],
                 }
             )
             return Volume(volume["ID"], name, version, volume["NodeID"], "preparing")

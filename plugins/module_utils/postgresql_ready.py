@@ -43,13 +43,19 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 
 # The way in which a connection failed, what it means, and what to do; the first that matches is said.
 CAUSES = (
-    (r"could not translate host name|Name or service not known", "its name does not resolve; is there a DNS record or hosts entry?"),
+    (
+        r"could not translate host name|Name or service not known",
+        "its name does not resolve; is there a DNS record or hosts entry?",
+    ),
     (r"certificate verify failed|root certificate file", "its certificate is not trusted; is ca_cert the environment's CA?"),
     (r"does not match host name", "its certificate is for another name; does the wildcard certificate cover the domain?"),
     (r"Connection refused", "nothing listens there; is Traefik running (site.yml)?"),
     (r"password authentication failed", "it refuses the password; were the data and the credentials separated?"),
     (r"does not exist", "the server runs but has no such database yet; see its log"),
-    (r"unrecognized name|SSL error|closed the connection unexpectedly|SSL SYSCALL", "Traefik has no running server for this name; see its job"),
+    (
+        r"unrecognized name|SSL error|closed the connection unexpectedly|SSL SYSCALL",
+        "Traefik has no running server for this name; see its job",
+    ),
     (r"timeout expired", "no answer; is the port reachable from here?"),
 )
 
@@ -59,13 +65,13 @@ class NotReady(InfiniteError):
 
 
 def explain(text: str) -> str:
-    """Why, in a few words, and libpq's own last words."""
-    last = text.strip().splitlines()[-1] if text.strip() else "no reason given"
-    last = re.sub(r'^connection (to server )?.*?(failed|error): ', "", last)
+    """Why, in a few words, and libpq's own first words: what follows them are hints and other attempts."""
+    first = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    first = re.sub(r"^(connection failed: )?(connection to server .*? failed: )?", "", first)
     for pattern, meaning in CAUSES:
         if re.search(pattern, text):
-            return f"{meaning} ({last})"
-    return last
+            return f"{meaning} ({first})"
+    return first
 
 
 def query(database: Mapping[str, Any], ca_cert: str | None) -> None:
@@ -105,9 +111,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if IMPORT_ERROR:
         raise InvalidInput(f"The Python that runs this module lacks a library ({IMPORT_ERROR}); install psycopg[binary] for it")
     databases = params["databases"]
-    outcomes = map_concurrently(
-        lambda one: wait_for(one, params["ca_cert"], params["timeout"]), databases, params["workers"]
-    )
+    outcomes = map_concurrently(lambda one: wait_for(one, params["ca_cert"], params["timeout"]), databases, params["workers"])
     result = {
         "databases": [
             {"name": outcome.item["name"], "ready": outcome.error is None, "seconds": outcome.value} for outcome in outcomes
