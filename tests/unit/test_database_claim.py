@@ -1,0 +1,139 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Records of databases: the parts that need no Nomad."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.infinite.databases.plugins.module_utils import database_claim as claim
+from ansible_collections.infinite.databases.plugins.module_utils import database_release as release
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
+from ansible_collections.infinite.databases.plugins.module_utils.pool import Volume
+
+# RFC 7677, 3: user "user", password "pencil", this salt, 4096 iterations. The keys below were computed with another
+# implementation (openssl) and prove themselves by the RFC's own ServerSignature, see test_verifier_of_the_rfc.
+RFC_SALT = "W22ZaJ0SNY7soEsUEjb6gQ=="
+RFC_AUTH_MESSAGE = (
+    "n=user,r=rOprNGfwEbeRWgbNEkqO,"
+    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,"
+    "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+)
+RFC_CLIENT_PROOF = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+RFC_SERVER_SIGNATURE = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+
+
+def volume(name: str, version: str = "17", state: str = "ready") -> Volume:
+    return Volume(id=f"id-{name}", name=name, version=version, node="n", state=state)
+
+
+def test_verifier_of_the_rfc() -> None:
+    """The server's half of RFC 7677's example exchange, played with our verifier."""
+    import base64
+    import hashlib
+    import hmac
+
+    verifier = claim.scram_verifier("pencil", base64.b64decode(RFC_SALT))
+    match = re.fullmatch(r"SCRAM-SHA-256\$4096:([^$]+)\$([^:]+):(.+)", verifier)
+    assert match
+    salt, stored, server = match.groups()
+    assert salt == RFC_SALT
+    signature = hmac.digest(base64.b64decode(server), RFC_AUTH_MESSAGE.encode(), "sha256")
+    assert base64.b64encode(signature).decode() == RFC_SERVER_SIGNATURE
+    client_signature = hmac.digest(base64.b64decode(stored), RFC_AUTH_MESSAGE.encode(), "sha256")
+    client_key = bytes(a ^ b for a, b in zip(base64.b64decode(RFC_CLIENT_PROOF), client_signature, strict=True))
+    assert hashlib.sha256(client_key).digest() == base64.b64decode(stored)
+
+
+def test_verifiers_are_salted() -> None:
+    assert claim.scram_verifier("pencil") != claim.scram_verifier("pencil")
+    assert "pencil" not in claim.scram_verifier("pencil")
+
+
+def test_passwords() -> None:
+    made = {claim.new_password() for _ in range(200)}
+    assert len(made) == 200
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{32}", password) for password in made)
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked", "expected"),
+    [
+        ({}, {"name": "a", "version": "17"}, {}),
+        ({}, {"name": "a", "memory": 64}, {"memory": 64}),
+        ({"memory": 64, "cpu": 20}, {"name": "a", "memory": 128}, {"memory": 128, "cpu": 20}),
+        ({"protect": True}, {"name": "a"}, {"protect": True}),
+        ({"protect": True}, {"name": "a", "protect": False}, {"protect": False}),
+        ({"settings": {"jit": "on"}}, {"name": "a", "settings": {"work_mem": "8MB"}}, {"settings": {"work_mem": "8MB"}}),
+    ],
+)
+def test_merge_spec(kept: dict[str, Any], asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    before = dict(kept)
+    merged = claim.merge_spec(kept, asked)
+    assert merged == expected
+    assert kept == before, "the record is not changed by looking at it"
+    assert claim.merge_spec(merged, asked) == merged, "asking again changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ready", "given_to", "lacking"),
+    [
+        ([], ["17"], [], {}),
+        (["17"], ["17"], ["17"], {}),
+        (["17", "17"], ["17"], ["17"], {"17": 1}),
+        (["17", "15"], ["17", "17"], ["17"], {"15": 1}),
+        (["15", "17"], [], [], {"15": 1, "17": 1}),
+        (["15", "17", "17", "17"], ["17", "15"], ["15", "17"], {"17": 2}),
+    ],
+)
+def test_assign(wanted: list[str], ready: list[str], given_to: list[str], lacking: dict[str, int]) -> None:
+    databases = [{"name": f"db{place}", "version": version} for place, version in enumerate(wanted)]
+    volumes = [volume(f"v{place}", version) for place, version in enumerate(ready)]
+    given_, missing = claim.assign(databases, volumes)
+    assert [one.version for _name, one in given_] == given_to
+    assert missing == lacking
+
+
+@given(st.lists(st.sampled_from(["15", "16", "17"])), st.lists(st.sampled_from(["15", "16", "17"])))
+def test_assign_gives_each_volume_once_and_loses_nobody(wanted: list[str], ready: list[str]) -> None:
+    databases = [{"name": f"db{place}", "version": version} for place, version in enumerate(wanted)]
+    volumes = [volume(f"v{place}", version) for place, version in enumerate(ready)]
+    pairs, lacking = claim.assign(databases, volumes)
+    versions = {one["name"]: one["version"] for one in databases}
+    assert all(versions[name] == one.version for name, one in pairs)
+    assert len({one.name for _name, one in pairs}) == len({name for name, _one in pairs}) == len(pairs)
+    assert Counter(lacking) + Counter(one.version for _name, one in pairs) == Counter(wanted)
+    assert all(Counter(ready)[version] < Counter(wanted)[version] for version in lacking), "lacking only where it is short"
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ([{"name": "a"}], []),
+        ([{"name": "a", "version": "17"}], []),
+        ([{"name": "new", "version": "15"}], []),
+        ([{"name": "a", "version": "15"}], ["a is PostgreSQL 17 and cannot become 15"]),
+        ([{"name": "a", "version": "15"}, {"name": "b", "version": "17"}], ["a is PostgreSQL 17", "b is PostgreSQL 15"]),
+    ],
+)
+def test_version_change_is_refused(asked: list[dict[str, Any]], refused: list[str]) -> None:
+    records = {"a": {"version": "17"}, "b": {"version": "15"}}
+    if not refused:
+        claim.check_versions(asked, records)
+        return
+    with pytest.raises(InvalidInput, match="Nothing was changed") as caught:
+        claim.check_versions(asked, records)
+    assert all(part in str(caught.value) for part in refused)
+
+
+def test_protection() -> None:
+    records = [{"name": name, "spec": spec} for name, spec in (("a", {}), ("b", {"protect": True}), ("c", {"protect": False}))]
+    release.check_protection([records[0], records[2]])
+    with pytest.raises(InvalidInput, match="b is protected"):
+        release.check_protection(records)

@@ -1,0 +1,69 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is said of a database that does not answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.infinite.databases.plugins.module_utils.postgresql_ready import explain
+
+FAILED = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning", "own_words"),
+    [
+        (
+            "[Errno -2] Name or service not known",
+            "its name does not resolve",
+            "[Errno -2] Name or service not known",
+        ),
+        (
+            FAILED + "Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?",
+            "nothing listens there",
+            "Connection refused",
+        ),
+        (FAILED + "SSL error: certificate verify failed", "its certificate is not trusted", "SSL error: certificate verify failed"),
+        (
+            FAILED + 'root certificate file "/x/ca.crt" does not exist\nEither provide the file.',
+            "its certificate is not trusted",
+            'root certificate file "/x/ca.crt" does not exist',
+        ),
+        (
+            FAILED + 'server certificate for "a" does not match host name "b"',
+            "its certificate is for another name",
+            'server certificate for "a" does not match host name "b"',
+        ),
+        (
+            FAILED + 'FATAL:  password authentication failed for user "a"',
+            "it refuses the password",
+            'FATAL:  password authentication failed for user "a"',
+        ),
+        (
+            FAILED + 'FATAL:  database "a" does not exist',
+            "the server runs but has no such database yet",
+            'FATAL:  database "a" does not exist',
+        ),
+        (
+            FAILED + "SSL error: tlsv1 unrecognized name",
+            "Traefik has no running server",
+            "SSL error: tlsv1 unrecognized name",
+        ),
+        (
+            FAILED + "server closed the connection unexpectedly",
+            "Traefik has no running server",
+            "server closed the connection unexpectedly",
+        ),
+        ("connection timeout expired", "no answer", "connection timeout expired"),
+    ],
+)
+def test_explain(text: str, meaning: str, own_words: str) -> None:
+    explained = explain(text)
+    assert explained.startswith(meaning)
+    assert explained.endswith(f"({own_words})")
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", "no reason given"), ("  \n ", "no reason given"), ("a\nb\n", "a")])
+def test_explain_what_nobody_knows(text: str, expected: str) -> None:
+    assert explain(text) == expected
