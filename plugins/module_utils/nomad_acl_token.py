@@ -36,6 +36,13 @@ def stored_accessor(params: dict[str, Any]) -> str | None:
     return str(own["AccessorID"])
 
 
+def check_place(path: str) -> None:
+    """A secret that cannot be kept must not be made: Nomad tells it only once."""
+    directory = os.path.dirname(os.path.abspath(path))
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise InvalidInput(f"secret_file: {directory} is no directory that can be written to; make it first")
+
+
 def write_secret(path: str, secret: str) -> None:
     """At once or not at all, and never readable by others: an interrupted run must not leave half a secret."""
     directory = os.path.dirname(os.path.abspath(path))
@@ -71,6 +78,8 @@ def plan(tokens: list[dict[str, Any]], accessor: str | None, params: dict[str, A
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
+    if params.get("secret_file") and params["state"] == "present":
+        check_place(params["secret_file"])
     one = client.endpoint("acl/token")
     tokens = client.endpoint("acl/tokens").get()
     change, stale, kept = plan(tokens, stored_accessor(params), params)

@@ -23,7 +23,7 @@ def constants(path: Path) -> dict[str, Any]:
     found = {}
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Constant):
-            found[node.targets[0].id] = yaml.safe_load(node.value.value)
+            found[node.targets[0].id] = yaml.safe_load(str(node.value.value))
     return found
 
 

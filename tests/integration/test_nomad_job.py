@@ -1,0 +1,257 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""nomad_job on a real scheduler: waiting, failures, digests and races."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.infinite.databases.plugins.module_utils import nomad_job, nomad_variable, nomad_volume
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+Args = dict[str, Any]
+TEMPLATE = """
+variable "name" {}
+variable "image" {}
+variable "command" { default = "sleep 1000" }
+variable "type" { default = "service" }
+variable "memory" { default = 16 }
+variable "tag" { default = "one" }
+variable "volume" { default = "" }
+job "name" {
+  id   = var.name
+  type = var.type
+  group "main" {
+    dynamic "update" {
+      for_each = var.type == "service" ? [1] : []
+      content {
+        min_healthy_time  = "0s"
+        progress_deadline = "0s"
+        healthy_deadline  = "60s"
+      }
+    }
+    restart {
+      attempts = 0
+      mode     = "fail"
+    }
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+    service {
+      name     = "test"
+      provider = "nomad"
+      tags     = [var.tag]
+    }
+    dynamic "volume" {
+      for_each = var.volume == "" ? [] : [var.volume]
+      labels   = ["data"]
+      content {
+        type            = "host"
+        source          = volume.value
+        access_mode     = "single-node-single-writer"
+        attachment_mode = "file-system"
+      }
+    }
+    task "main" {
+      driver       = "docker"
+      kill_timeout = "1s"
+      config {
+        image      = var.image
+        entrypoint = ["/bin/sh", "-c"]
+        args       = [var.command]
+        init       = true
+      }
+      resources {
+        cpu    = 20
+        memory = var.memory
+      }
+    }
+  }
+}
+"""
+
+
+class Modules:
+    """The modules' functions, as both the action plugins and the module processes call them."""
+
+    def __init__(self, connection: Args, image: str) -> None:
+        self.connection, self.image = connection, image
+
+    def call(self, spec: ModuleSpec, params: Args, check_mode: bool = False) -> Args:
+        validation = ArgumentSpecValidator(dict(spec.argument_spec), **spec.rules()).validate(self.connection | params)
+        assert not validation.error_messages
+        return spec.execute(validation.validated_parameters, check_mode)
+
+    def job(self, name: str, check_mode: bool = False, options: Args | None = None, **variables: Any) -> Args:
+        values = {"name": name, "image": self.image} | variables
+        params = {"job": TEMPLATE, "variables": values, "wait_timeout": 60} | (options or {})
+        return self.call(nomad_job.SPEC, params, check_mode)
+
+    def end(self, *names: str, state: str = "absent") -> Args:
+        return self.call(nomad_job.SPEC, {"jobs": [{"id": name, "state": state} for name in names]})
+
+
+@pytest.fixture
+def modules(connection: Args, image: str, namespace: str) -> Modules:
+    return Modules(connection, image)
+
+
+def test_a_failing_task_is_quoted(modules: Modules) -> None:
+    result = modules.job("test-fails", command="echo starting; echo 'the disk is on fire' >&2; exit 3")
+    assert result["failed"]
+    assert result["changed"]
+    for said in ("job test-fails", "Exit Code: 3", "the disk is on fire"):
+        assert said in result["msg"]
+    assert "\n" not in result["msg"]
+    assert result["jobs"][0]["log"].strip() == "the disk is on fire"
+    # It is registered, and nothing is different: but it still does not run.
+    again = modules.job("test-fails", command="echo starting; echo 'the disk is on fire' >&2; exit 3")
+    assert (again["failed"], again["changed"]) == (True, False)
+    assert not modules.job("test-fails").get("failed")
+    modules.end("test-fails")
+
+
+def test_what_no_node_can_take(modules: Modules) -> None:
+    result = modules.job("test-big", memory=10_000_000, options={"wait_timeout": 1})
+    assert "not ready within 1 s; no node can take it: group main: memory (exhausted" in result["msg"]
+    modules.end("test-big")
+
+
+def test_batch_jobs_are_waited_for_until_complete(modules: Modules, client: NomadClient) -> None:
+    result = modules.job("test-batch", type="batch", command="sleep 1")
+    assert result["changed"]
+    assert not result.get("failed")
+    (alloc,) = client.job.get("test-batch", "allocations")
+    assert alloc["ClientStatus"] == "complete"
+    assert not modules.job("test-batch", type="batch", command="sleep 1")["changed"]
+    failed = modules.job("test-batch", type="batch", command="echo no >&2; exit 1")
+    assert "its log ends: no" in failed["msg"]
+    modules.end("test-batch")
+
+
+def test_one_invalid_job_changes_nothing(modules: Modules, client: NomadClient) -> None:
+    jobs = [{"job": 'job "test-good" { group "g" { task "t" { driver = "docker" } } }'}, {"job": "job {"}]
+    result = modules.call(nomad_job.SPEC, {"jobs": jobs})
+    assert result["failed"]
+    assert not result["changed"]
+    assert "1 of 2 jobs failed; nothing was changed" in result["msg"]
+    assert "Failed to parse job: input.hcl:1" in result["msg"]
+    assert [item["changed"] for item in result["jobs"]] == [False, False]
+    assert client.jobs.get(prefix="test-good") == []
+
+
+def test_the_same_job_twice(modules: Modules) -> None:
+    spec = {"ID": "test-twice", "Type": "service", "Datacenters": ["*"], "TaskGroups": []}
+    result = modules.call(nomad_job.SPEC, {"jobs": [{"job": spec}, {"job": spec}]})
+    assert "test-twice of namespace test-modules is in the list more than once" in result["msg"]
+
+
+def test_digests(modules: Modules, client: NomadClient) -> None:
+    def job(**given: Any) -> tuple[bool, int, str]:
+        result = modules.job("test-digest", options={"digest_meta": "digest"} | given.pop("options", {}), **given)
+        assert not result.get("failed"), result["msg"]
+        spec = client.job.get("test-digest")
+        return result["changed"], result["api_calls"], spec["Meta"]["digest"]
+
+    changed, _, first = job()
+    assert changed
+    assert job() == (False, 1, first)  # one list, and nothing else
+    assert job(options={"plan_all": True})[0] is False
+    # A change in place: the digest stays, because changing it would restart the task.
+    before = client.job.get("test-digest", "allocations")[0]["ID"]
+    changed, _, second = job(tag="two")
+    assert (changed, second) == (True, first)
+    assert client.job.get("test-digest", "allocations")[0]["ID"] == before
+    assert job(tag="two")[0] is False
+    # A change that restarts it anyway renews the digest.
+    changed, _, third = job(tag="two", memory=20)
+    assert changed
+    assert third != first
+    assert job(tag="two", memory=20) == (False, 1, third)
+    # Changed behind our back, it keeps the digest; planning it all the same finds that.
+    spec = client.job.get("test-digest")
+    spec["TaskGroups"][0]["Services"][0]["Tags"] = ["tampered"]
+    client.jobs.post(json={"Job": spec})
+    assert job(tag="two", memory=20)[0] is False
+    assert job(tag="two", memory=20, options={"plan_all": True})[0] is True
+    assert client.job.get("test-digest")["TaskGroups"][0]["Services"][0]["Tags"] == ["two"]
+    # Stopped, it has the right digest and yet is not what was asked for.
+    modules.end("test-digest", state="stopped")
+    assert job(tag="two", memory=20)[0] is True
+    modules.end("test-digest")
+
+
+def test_racing_writers(modules: Modules, client: NomadClient) -> None:
+    modules.job("test-race")
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda tag: modules.job("test-race", tag=tag, options={"wait": False}), "abcd"))
+    winners = [tag for tag, result in zip("abcd", results, strict=True) if not result.get("failed")]
+    losers = [result["msg"] for result in results if result.get("failed")]
+    assert winners
+    assert all("somebody else changed it since it was read" in message for message in losers)
+    assert client.job.get("test-race")["TaskGroups"][0]["Services"][0]["Tags"][0] in winners
+    # They agree: then nobody has a conflict, and only one has changed it.
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: modules.job("test-race", tag="same", options={"wait": False}), range(4)))
+    assert not any(result.get("failed") for result in results)
+    assert sum(result["changed"] for result in results) == 1
+    modules.end("test-race")
+
+
+def test_racing_variables(modules: Modules) -> None:
+    def write(value: int, overwrite: str) -> Args:
+        variable = {"path": "race", "items": {"password": f"value-{value}"}, "overwrite": overwrite}
+        return modules.call(nomad_variable.SPEC, {"variables": [variable], "return_items": True})
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda value: write(value, "never"), range(8)))
+    assert not any(result.get("failed") for result in results)
+    assert sum(result["changed"] for result in results) == 1
+    assert len({result["variables"][0]["data"]["password"] for result in results}) == 1
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda value: write(value, "always"), range(10, 18)))
+    assert any(not result.get("failed") for result in results)
+    assert all("somebody else" in result["msg"] for result in results if result.get("failed"))
+
+
+def test_a_job_waits_for_its_new_volume(modules: Modules) -> None:
+    """The scheduler sees a new volume only some seconds after its creation."""
+    modules.call(nomad_volume.SPEC, {"volumes": [{"name": "test-volume"}]})
+    hasty = modules.job("test-volume", volume="test-volume", options={"wait_timeout": 0.5})
+    assert "missing compatible host volumes" in hasty["msg"]
+    result = modules.job("test-volume", volume="test-volume")
+    assert not result.get("failed"), result["msg"]
+    used = modules.call(nomad_volume.SPEC, {"volumes": [{"name": "test-volume", "state": "absent"}]})
+    assert "volume test-volume is in use; stop the job that uses it first" in used["msg"]
+    modules.end("test-volume")
+    assert modules.call(nomad_volume.SPEC, {"volumes": [{"name": "test-volume", "state": "absent"}]})["changed"]
+
+
+def test_volumes_of_one_name_are_an_error(modules: Modules, client: NomadClient) -> None:
+    node = client.endpoint("nodes").get()[0]["ID"]
+    made = [client.volumes.create({"Name": "test-same", "NodeID": node, "PluginID": "mkdir"}) for _ in range(2)]
+    result = modules.call(nomad_volume.SPEC, {"volumes": [{"name": "test-same"}]})
+    assert "There are 2 volumes of the name test-same" in result["msg"]
+    for volume in made:
+        client.volumes.delete(volume["ID"])
+
+
+def test_many_at_once(modules: Modules) -> None:
+    names = [f"test-many-{number}" for number in range(6)]
+    jobs = [{"variables": {"name": name, "image": modules.image}} for name in names]
+    params: Args = {"job": TEMPLATE, "jobs": jobs, "digest_meta": "digest", "wait_timeout": 120}
+    first = modules.call(nomad_job.SPEC, params)
+    assert not first.get("failed"), first["msg"]
+    assert [item["id"] for item in first["jobs"]] == names
+    assert all(item["action"] == "registered" for item in first["jobs"])
+    again = modules.call(nomad_job.SPEC, params)
+    assert (again["changed"], again["api_calls"]) == (False, 1)
+    stopped = modules.end(*names, state="stopped")
+    assert all(item["action"] == "stopped" for item in stopped["jobs"])
+    assert all(item["action"] == "removed" for item in modules.end(*names)["jobs"])
