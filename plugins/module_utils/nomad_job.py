@@ -118,7 +118,11 @@ def settled(stub: dict[str, Any] | None) -> bool:
 
 
 def register(client: NomadClient, digest_meta: str | None, item: Item) -> None:
-    """Register with check-and-set: the plan, and so the diff, were made against that version of the job."""
+    """Register with check-and-set: the plan, and so the diff, were made against that version of the job.
+
+    Nomad compares the index before it writes, not while it does: of two writers within the same milliseconds both may win.
+    What must never be taken twice is claimed in a Nomad Variable, whose check-and-set has no such gap.
+    """
     action, item.action = item.action, "unchanged"
     body: dict[str, Any] = {"Job": item.spec, "EnforceIndex": True, "JobModifyIndex": item.enforce}
     if isinstance(item.source, str):
