@@ -104,7 +104,7 @@ def modules(connection: Args, image: str, namespace: str) -> Modules:
 
 
 def test_a_failing_task_is_quoted(modules: Modules) -> None:
-    bad = {"command": "echo starting; echo 'the disk is on fire' >&2; exit 3", "healthy": "2s"}
+    bad: Args = {"command": "echo starting; echo 'the disk is on fire' >&2; exit 3", "healthy": "2s"}
     result = modules.job("test-fails", **bad)
     assert result["failed"]
     assert result["changed"]
