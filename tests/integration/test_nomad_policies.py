@@ -1,0 +1,137 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Least privilege: role nomad's policies allow what they are for, and Nomad refuses them the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadDenied
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+
+POLICIES = Path(__file__).parents[2] / "roles" / "nomad" / "files" / "policies"
+NAMESPACE = "test-modules"  # conftest's
+Request = tuple[str, str, Any]
+
+
+def job(namespace: str, driver: str = "docker") -> dict[str, Any]:
+    task = {"Name": "test", "Driver": driver, "Config": {"image": "none:1"} if driver == "docker" else {"command": "/bin/id"}}
+    group = {"Name": "test", "Tasks": [task]}
+    return {"Job": {"ID": "test", "Namespace": namespace, "Type": "batch", "Datacenters": ["nowhere"], "TaskGroups": [group]}}
+
+
+def variable(path: str, namespace: str = NAMESPACE) -> Request:
+    return "put", f"var/{path}?namespace={namespace}", {"Namespace": namespace, "Path": path, "Items": {"key": "value"}}
+
+
+def host_volume(**more: str) -> dict[str, Any]:
+    capability = {"AttachmentMode": "file-system", "AccessMode": "single-node-single-writer"}
+    return {"Volume": {"Name": "test", "Namespace": NAMESPACE, "RequestedCapabilities": [capability]} | more}
+
+
+@pytest.fixture(scope="module")
+def token(client: NomadClient, connection: dict[str, Any], namespace: str) -> Iterator[Callable[[str], NomadClient]]:
+    """A client with a token of one policy, which is the role's own but for the namespace."""
+    made = []
+
+    def make(name: str) -> NomadClient:
+        rules = (POLICIES / f"{name}.hcl").read_text().replace('namespace "databases"', f'namespace "{namespace}"')
+        client.endpoint("acl/policy").post(f"test-{name}", json={"Name": f"test-{name}", "Rules": rules})
+        new = client.endpoint("acl/token").post(json={"Name": f"test-{name}", "Type": "client", "Policies": [f"test-{name}"]})
+        made.append((name, new["AccessorID"]))
+        return NomadClient(connection | {"nomad_token": new["SecretID"], "nomad_token_file": None})
+
+    yield make
+    for name, accessor in made:
+        client.endpoint("acl/token").delete(accessor)
+        client.endpoint("acl/policy").delete(f"test-{name}")
+
+
+@pytest.fixture(scope="module")
+def provisioner(token: Callable[[str], NomadClient]) -> NomadClient:
+    return token("provisioner")
+
+
+@pytest.fixture(scope="module")
+def reader(token: Callable[[str], NomadClient]) -> NomadClient:
+    return token("reader")
+
+
+def send(client: NomadClient, request: Request) -> None:
+    method, address, body = request
+    parts = urlsplit(address)
+    query: dict[str, Any] = dict(parse_qsl(parts.query))
+    client.endpoint(parts.path).send(method, json=body, **query)
+
+
+HERE = f"namespace={NAMESPACE}"
+ALLOWED: list[Request] = [
+    ("get", f"jobs?{HERE}&meta=true", None),
+    ("put", f"job/test/plan?{HERE}", job(NAMESPACE)),
+    ("put", f"jobs?{HERE}", job(NAMESPACE)),
+    ("get", f"job/test?{HERE}", None),
+    ("delete", f"job/test?purge=true&{HERE}", None),
+    ("get", f"allocations?{HERE}", None),
+    ("get", f"evaluations?{HERE}", None),
+    ("get", f"services?{HERE}", None),
+    ("get", f"volumes?type=host&{HERE}", None),
+    ("get", "nodes", None),
+    variable("databases/test"),
+    variable("nomad/jobs/test"),
+    variable("pool/test"),
+    ("get", f"var/databases/test?{HERE}", None),
+    ("get", f"vars?{HERE}", None),
+    ("delete", f"var/databases/test?{HERE}", None),
+]
+REFUSED: list[Request] = [
+    ("put", "volume/host/register", host_volume(HostPath="/etc")),
+    ("put", "jobs?namespace=default", job("default")),
+    variable("other/test"),
+    variable("nomad/jobs"),
+    variable("databases/test", "default"),
+    ("get", "acl/tokens", None),
+    ("put", "acl/token", {"Name": "test-more", "Type": "management"}),
+    ("put", "acl/policy/test-more", {"Name": "test-more", "Rules": 'agent { policy = "write" }'}),
+    ("put", "namespace/test-more", {"Name": "test-more"}),
+    ("get", "operator/scheduler/configuration", None),
+    ("get", "operator/snapshot", None),
+    ("get", "agent/self", None),
+    ("put", "system/gc", None),
+]
+
+
+@pytest.mark.parametrize("request_", ALLOWED, ids=lambda request: f"{request[0]} {request[1]}")
+def test_provisioner_may(provisioner: NomadClient, request_: Request) -> None:
+    send(provisioner, request_)
+
+
+@pytest.mark.parametrize("request_", REFUSED, ids=lambda request: f"{request[0]} {request[1]}")
+def test_provisioner_may_not(provisioner: NomadClient, request_: Request) -> None:
+    with pytest.raises(NomadDenied):
+        send(provisioner, request_)
+
+
+def test_provisioner_creates_and_deletes_volumes(provisioner: NomadClient) -> None:
+    made = provisioner.endpoint("volume/host/create").put(json=host_volume(PluginID="mkdir"))
+    send(provisioner, ("delete", f"volume/host/{made['Volume']['ID']}/delete?{HERE}", None))
+
+
+def test_reader_lists_without_secrets(reader: NomadClient, provisioner: NomadClient) -> None:
+    send(provisioner, variable("databases/secret"))
+    assert [item["Path"] for item in reader.endpoint("vars").get(namespace=NAMESPACE, prefix="databases/")] == ["databases/secret"]
+    reader.endpoint("jobs").get(namespace=NAMESPACE)
+    for refused in [("get", f"var/databases/secret?{HERE}", None), ("put", f"jobs?{HERE}", job(NAMESPACE))]:
+        with pytest.raises(NomadDenied):
+            send(reader, refused)
+
+
+def test_nobody_sees_nothing(connection: dict[str, Any], namespace: str) -> None:
+    nobody = NomadClient(connection | {"nomad_token": None, "nomad_token_file": None})
+    for path in ("jobs", "nodes", "services", "agent/self"):
+        with pytest.raises(NomadDenied):
+            nobody.endpoint(path).get(namespace=namespace)
