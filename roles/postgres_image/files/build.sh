@@ -49,7 +49,7 @@ mmdebstrap --quiet --mode=root --variant=essential --include="$packages" ${KEYRI
     --essential-hook='mkdir "$1/etc/postgresql-common"' \
     --essential-hook='echo "create_main_cluster = false" > "$1/etc/postgresql-common/createcluster.conf"' \
     --customize-hook='find "$1" -xdev -type f -perm /6000 -exec chmod ug-s {} +' \
-    --customize-hook='rm -rf "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/var/log/* "$1"/var/cache/* "$1"/var/lib/apt/*' \
+    --customize-hook='rm -rf "$1"/etc/apt/sources.list* "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/var/log/* "$1"/var/cache/* "$1"/var/lib/apt/*' \
     --customize-hook='rm -f "$1"/etc/ssl/private/*.key "$1"/etc/ssl/certs/ssl-cert-snakeoil.pem "$1"/etc/machine-id' \
     --customize-hook=': > "$1/etc/hostname"; : > "$1/etc/resolv.conf"' \
     "$suite" "$work/image.tar.gz" $sources
