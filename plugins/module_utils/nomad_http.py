@@ -27,6 +27,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import (
 )
 
 NO_LEADER = re.compile(r"No cluster leader|Not ready to serve consistent reads|No path to region")
+# Requests that only read, though they are no GET.
+READING = re.compile(r"/v1/(jobs/statuses|jobs/parse|job/.+/plan)(\?|$)")
 CONFLICT = re.compile(r"Enforcing job modify index|cas error")
 CA_ADVICE = "set nomad_ca_cert (or NOMAD_CACERT) to the CA that signed Nomad's certificate"
 
@@ -121,6 +123,7 @@ class Session(requests.Session):
     def request(self, method: str | bytes, url: str | bytes, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         verb = str(method).upper()
         kwargs["timeout"] = kwargs.get("timeout") or self.timeout
+        reads = verb == "GET" or bool(READING.search(str(url)))
         for attempt in range(self.retries + 1):
             if attempt:
                 # Jitter, so that many workers that failed together do not return together.
@@ -131,14 +134,13 @@ class Session(requests.Session):
                 response = super().request(verb, url, **kwargs)
             except requests.exceptions.RequestException as error:
                 problem = connection_problem(error, self.address, kwargs["timeout"])
-                if not self._worth_repeating(verb, error, problem):
+                if not self._worth_repeating(reads, error, problem):
                     raise problem from None
                 continue
             if response.ok:
                 return response
             problem = self._explain(answer_problem(response, verb, bool(self._token(kwargs))), kwargs)
-            reading = verb == "GET" and response.status_code >= 500
-            if not (reading or response.status_code == 429 or isinstance(problem, NomadNoLeader)):
+            if not ((reads and response.status_code >= 500) or response.status_code == 429 or isinstance(problem, NomadNoLeader)):
                 raise problem
         raise problem
 
@@ -163,11 +165,11 @@ class Session(requests.Session):
         )
 
     @staticmethod
-    def _worth_repeating(verb: str, error: Exception, problem: NomadError) -> bool:
+    def _worth_repeating(reads: bool, error: Exception, problem: NomadError) -> bool:
         """A request that never arrived may be repeated whatever it is; one that may have been done only if it reads."""
         if isinstance(problem, NomadTlsError) or isinstance(error, requests.exceptions.Timeout):
             return False
-        return verb == "GET" or "NewConnectionError" in str(error)
+        return reads or "NewConnectionError" in str(error)
 
 
 class Endpoint(Requester):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.infinite.databases.plugins.module_utils import nomad_job_diff as job_diff
 from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     BatchFailed,
+    InfiniteError,
     InvalidInput,
     JobFailed,
     NomadConflict,
@@ -171,7 +172,12 @@ def apply(client: NomadClient, params: dict[str, Any], items: list[Item]) -> Non
 def check(client: NomadClient, items: list[Item], timeout: float, stopping: bool = False) -> None:
     """Wait for the items that have not failed yet, and find out why some do."""
     by_key = {item.key: item for item in items if not item.error}
-    verdicts = wait_for(client, by_key, timeout, stopping) if by_key else {}
+    try:
+        verdicts = wait_for(client, by_key, timeout, stopping) if by_key else {}
+    except InfiniteError as error:  # what was done stays in the result
+        for item in by_key.values():
+            item.error = error
+        return
     for key, verdict in verdicts.items():
         if verdict.status:
             by_key[key].details["version"] = verdict.status["Version"]

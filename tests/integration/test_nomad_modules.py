@@ -194,7 +194,7 @@ MINIMAL: dict[str, Args] = {
     "nomad_variable": {"variables": [{"path": "x", "items": {"k": "v"}}]},
     "nomad_volume": {"volumes": [{"name": "test-x"}]},
 }
-WRONG_TOKEN = "99999999-2222-3333-4444-555555555556"  # noqa: S105
+WRONG_TOKEN = "99999999-2222-3333-4444-555555555556"
 TROUBLES: dict[str, tuple[Args, str]] = {
     "wrong token": ({"nomad_token": WRONG_TOKEN, "nomad_token_file": None}, r"does not know this token"),
     "no token": ({"nomad_token": None, "nomad_token_file": None}, r"no token was given"),

@@ -123,6 +123,13 @@ LOST = requests.exceptions.ConnectionError("Connection reset by peer")
 TIMEOUT = requests.exceptions.ReadTimeout("slow")
 
 
+@pytest.mark.parametrize("path", ["jobs/statuses", "jobs/parse", "job/a/plan"])
+@pytest.mark.usefixtures("quick")
+def test_a_post_that_only_reads_is_repeated(path: str) -> None:
+    made, _script = session(LOST, answer(200))
+    assert made.request("POST", f"{ADDRESS}/v1/{path}").ok
+
+
 @pytest.mark.parametrize(
     ("method", "answers", "calls", "works"),
     [
