@@ -45,10 +45,10 @@ setup: ## Install Ansible and its libraries (into ~/.cache), link the collection
 	@scripts/setup dev
 
 up: .venv/.ready ## Run the local nodes and bootstrap them
-	@ansible-playbook local_up.yml site.yml $(call extra,environment_port,$(chosen_port)) $(args)
+	@ansible-playbook local_up.yml site.yml $(if $(chosen_port),-e $(call quote,{"environment_port": $(chosen_port)})) $(args)
 
 provision: .venv/.ready ## db=NAME: make a database; without db, those of the inventory
-	@if ! scripts/environment-ready $(port); then \
+	@if [[ ! ' $(args) ' =~ ' --check ' ]] && ! scripts/environment-ready $(port); then \
 	    echo "The local environment is not running: setting it up (minutes the first time, seconds later)"; \
 	    $(MAKE) up args=; \
 	fi
