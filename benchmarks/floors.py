@@ -1,0 +1,66 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the parts cost without the collection: no figure can be smaller than its floor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+
+from ansible_collections.infinite.databases.plugins.module_utils.database import job_variables
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job
+from benchmarks.environment import PREFIX, ROLE, VERSION, BenchError, Environment
+
+
+def empty_playbook(env: Environment) -> float:
+    return env.playbook("benchmarks/playbooks/empty.yml").seconds
+
+
+def connect(env: Environment, record: Mapping[str, Any]) -> None:
+    """What a client does, names apart: a raw measurement writes no hosts file."""
+    with psycopg.connect(
+        host=f"{record['name']}.{env.domain}",
+        hostaddr=env.connection["database_address"],
+        port=env.port,
+        dbname=record["name"],
+        user=record["user"],
+        password=record["password"],
+        sslmode="verify-full",
+        sslrootcert=env.ca_cert,
+        autocommit=True,
+    ) as connection:
+        connection.execute("select 1")
+
+
+def connect_and_query(env: Environment, record: Mapping[str, Any]) -> float:
+    start = time.perf_counter()
+    connect(env, record)
+    return time.perf_counter() - start
+
+
+def job_to_query(env: Environment, number: int) -> float:
+    """A job registered by one API call, its volume and credentials there already, to the first answer through Traefik."""
+    record = env.claim(f"{PREFIX}raw-{number}")
+    defaults = env.defaults["database_defaults"]
+    variables = job_variables(record, defaults, env.images, env.domain, env.namespace)
+    job = parse_job(env.client, (ROLE / "files" / "postgres.nomad.hcl").read_text(), variables)
+    start = time.perf_counter()
+    env.client.jobs.post(json={"Job": job})
+    while True:
+        try:
+            connect(env, record)
+        except psycopg.Error as error:
+            if time.perf_counter() - start > 60:
+                raise BenchError(f"A job registered by hand did not answer in 60 s: {error}") from None
+            time.sleep(0.02)
+        else:
+            return time.perf_counter() - start
+
+
+def docker_run(env: Environment) -> float:
+    """A container of the same image that ends at once, on the node."""
+    script = 'a=$(date +%s%N); docker run --rm --init --entrypoint true "$1" && echo $(($(date +%s%N) - a))'
+    return int(env.node("sh", "-c", script, "sh", env.images[VERSION])) / 1e9

@@ -1,0 +1,106 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How long ansible-playbook takes: one database, the same again, many."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from benchmarks import floors
+from benchmarks.environment import PREFIX, VERSION, BenchError, Environment, Run
+from benchmarks.report import Figure, show
+
+NO_POOL = {"database_pool_size": {VERSION: 0}}
+numbers = itertools.count(1)
+
+
+def new_names(count: int) -> list[str]:
+    return [f"{PREFIX}{next(numbers)}" for _ in range(count)]
+
+
+def unchanged(run: Run) -> float:
+    if run.changed:
+        raise BenchError(f"A run with nothing to do says changed={run.changed}; run it with -v --diff to see what")
+    return run.seconds
+
+
+def one(env: Environment, runs: int) -> Iterator[Figure]:
+    """A new database with the pool full and with the pool empty, and the same again."""
+    new = Figure("provision a new database, pool full", "s", mark=2.5)
+    again = Figure("the same again, nothing to do (changed=0)", "s", mark=1.8)
+    empty, raw, bare, container = [], [], [], []
+    for number in range(runs):
+        env.fill_pool()
+        name = new_names(1)[0]
+        empty.append(floors.empty_playbook(env))
+        new.samples.append(env.provision([name]).seconds)
+        env.wait_pool()
+        again.samples.append(unchanged(env.provision([name])))
+        record = env.record(name)
+        bare += [floors.connect_and_query(env, record) for _ in range(5)]
+        env.fill_pool()
+        raw.append(floors.job_to_query(env, number))
+        container.append(floors.docker_run(env))
+    floor = {
+        "empty playbook": median(empty, "s"),
+        "job to first query by raw API": median(raw, "s"),
+        "docker run of the image": median(container, "s"),
+    }
+    new.floors = floor
+    again.floors = {"empty playbook": floor["empty playbook"], "connect and query by psycopg": median(bare, "s")}
+    yield new
+    slow = Figure("provision a new database, pool empty", "s", mark=12)
+    slow.floors = floor
+    for _ in range(max(2, runs // 2)):
+        env.drain_pool()
+        slow.samples.append(env.provision(new_names(1), **NO_POOL).seconds)
+    yield slow
+    yield again
+
+
+def many(env: Environment, runs: int, count: int) -> Iterator[Figure]:
+    """Many new databases in one run, from a pool of as many and from the default pool; and nothing to do for all of them."""
+    prepared = Figure(f"{count} new databases in one run, pool of {count}", "s", mark=40)
+    default = Figure(f"{count} new databases in one run, default pool", "s", mark=40)
+    ratio = Figure(f"nothing to do for {count}, against one", "x", mark=2)
+    filling = Figure(f"fill a pool of {count} (nobody waits for it)", "s")
+    hundred: list[float] = []
+    single: list[float] = []
+    for number in range(runs):
+        env.purge()
+        env.drain_pool()
+        filling.samples.append(fill(env, count))
+        names = new_names(count)
+        prepared.samples.append(env.provision(names).seconds)
+        env.wait_pool()
+        # Alternating, so that both meet the same machine.
+        for _ in range(2 if number else 3):
+            hundred.append(unchanged(env.provision(names)))
+            single.append(unchanged(env.provision(names[:1])))
+            ratio.samples.append(hundred[-1] / single[-1])
+        if number < max(1, runs - 1):
+            env.purge()
+            env.fill_pool()
+            default.samples.append(env.provision(new_names(count)).seconds)
+            env.wait_pool()
+    env.purge()
+    prepared.floors = default.floors = {"containers alone": f"{show(containers(env, min(count, 20)) * count)} s"}
+    ratio.floors = {"for all": median(hundred, "s"), "for one": median(single, "s")}
+    yield from (prepared, default, ratio, filling)
+
+
+def fill(env: Environment, count: int) -> float:
+    return env.playbook("benchmarks/playbooks/pool.yml", database_pool_size={VERSION: count}).seconds
+
+
+def containers(env: Environment, count: int) -> float:
+    """Seconds that one of many containers of the image takes that are started side by side, without Nomad."""
+    script = (
+        'a=$(date +%s%N); seq "$2" | xargs -P 8 -I{} docker run --rm --init --entrypoint true "$1"; echo $(($(date +%s%N) - a))'
+    )
+    return int(env.node("sh", "-c", script, "sh", env.images[VERSION], str(count)).split()[-1]) / 1e9 / count
+
+
+def median(samples: Sequence[float], unit: str) -> str:
+    return f"{show(sorted(samples)[len(samples) // 2])} {unit}"

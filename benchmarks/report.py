@@ -1,0 +1,83 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Measurements, and the table that they become."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Figure:
+    """One row: what was measured, each run's value, and what it is to be compared with."""
+
+    name: str
+    unit: str
+    samples: list[float] = field(default_factory=list)
+    # The mark, and whether a smaller value is a better one. A figure without a mark is there to explain another.
+    mark: float | None = None
+    smaller: bool = True
+    # The same run's floors: what nothing built on these parts can undercut.
+    floors: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def reached(self) -> str:
+        if self.mark is None or not self.samples:
+            return "-"
+        good = self.median <= self.mark if self.smaller else self.median >= self.mark
+        return "yes" if good else "NO"
+
+    def cells(self) -> list[str]:
+        mark = "" if self.mark is None else f"{'<=' if self.smaller else '>='} {show(self.mark)} {self.unit}"
+        measured = self.note or "not measured"
+        if self.samples:
+            spread = f" ({show(min(self.samples))}-{show(max(self.samples))}, {len(self.samples)} runs)"
+            measured = f"{show(self.median)} {self.unit}{spread if len(self.samples) > 1 else ' (1 run)'}"
+        floors = "; ".join(f"{name} {value}" for name, value in self.floors.items())
+        return [self.name, mark.strip(), measured, floors, self.reached]
+
+
+def show(value: float) -> str:
+    """Three digits that matter."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Markdown, aligned so that a terminal shows it well."""
+    rows = [["figure", "mark", "measured: median (min-max)", "floors in the same run", "reached"]]
+    rows += [figure.cells() for figure in figures]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def hardware() -> dict[str, str]:
+    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cores": f"{os.cpu_count()} ({cpu.partition(': ')[2] or platform.machine()})",
+        "memory": f"{memory:.1f} GiB",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
+def load() -> str:
+    return " ".join(f"{value:.1f}" for value in os.getloadavg())
+
+
+def to_json(figures: Sequence[Figure], facts: dict[str, Any]) -> str:
+    rows = [asdict(f) | {"median": f.median if f.samples else None, "reached": f.reached} for f in figures]
+    return json.dumps({"facts": facts, "figures": rows}, indent=2) + "\n"
