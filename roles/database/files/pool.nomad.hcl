@@ -107,6 +107,7 @@ job "pool" {
         destination = "local/initdb.sh"
         data        = <<-SCRIPT
           set -eu
+          exec > /alloc/logs/initdb.stdout.0 2> /alloc/logs/initdb.stderr.0
           for volume in "$@"; do
               cd "/volumes/$volume"
               [ ! -e prepared ] || continue
@@ -121,7 +122,9 @@ job "pool" {
         SCRIPT
       }
 
+      # As in postgres.nomad.hcl: the log is written where Nomad looks for it.
       logs {
+        disabled      = true
         max_files     = 1
         max_file_size = 10
       }
