@@ -19,7 +19,7 @@ def test_a_token_file_wins(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("from-file\n")
     client = NomadClient({**HTTPS, "nomad_token": "left-over", "nomad_token_file": str(path)})
-    assert client.settings["token"] == "from-file"  # noqa: S105
+    assert client.settings["token"] == "from-file"
 
 
 def test_certificates_are_always_verified(tmp_path: Path) -> None:
