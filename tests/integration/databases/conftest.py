@@ -1,0 +1,225 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The local environment as its user sees it: playbooks, URLs and queries. Databases of other names than test-* are let alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from ansible_collections.infinite.databases.plugins.module_utils import database_pool, database_release, hosts_file
+from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+
+ROOT = Path(__file__).resolve().parents[3]
+NODE = "infinite-node-1"
+PREFIX = "test-"
+# Enough that the tests rarely wait for the pool; what is left over is used by the environment's owner.
+SPARE_VOLUMES = 6
+
+
+@dataclass
+class Done:
+    """A finished playbook run."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def changed(self) -> int:
+        """From the recap."""
+        return int(self.out.rpartition("changed=")[2].split()[0])
+
+
+class User:
+    """Somebody with a checkout and the local environment."""
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        self.known = known
+        self.domain: str = known["database_domain"]
+        self.ca: str = known["database_ca_cert"]
+        connection = {key: value for key, value in known.items() if key.startswith("nomad_")}
+        self.connection = connection | {"nomad_namespace": "databases"}
+        self.client = NomadClient(self.connection)
+
+    def start(
+        self, verb: str, *args: str, plain: bool = False, cwd: Path = ROOT, env: dict[str, str] | None = None, **extra: Any
+    ) -> subprocess.Popen[str]:
+        """ansible-playbook VERB.yml, in a process group of its own so that it can be killed whole."""
+        playbook = verb if "." in verb else f"{verb}.yml"
+        command = ["ansible-playbook", playbook, *args, "-e", json.dumps(extra)]
+        callback = {"ANSIBLE_STDOUT_CALLBACK": "infinite.databases.plain"} if plain else {}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("NOMAD_", "ANSIBLE_"))}
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=inherited | callback | (env or {}),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, verb: str, *args: str, fails: bool = False, **keywords: Any) -> Done:
+        return self.end(self.start(verb, *args, **keywords), fails)
+
+    @staticmethod
+    def end(process: subprocess.Popen[str], fails: bool = False) -> Done:
+        out, err = process.communicate(timeout=180)
+        if (process.returncode != 0) != fails:
+            pytest.fail(f"exit status {process.returncode}\n{out}\n{err}")
+        return Done(process.returncode, out, err)
+
+    def kill_when(self, process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+        """SIGKILL the whole run as soon as the condition holds."""
+        while not condition():
+            assert process.poll() is None, "the run ended before it could be interrupted"
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+    def url(self, name: str) -> str:
+        return self.run("url", plain=True, db=name).out.removesuffix("\n")
+
+    def connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """By what Nomad has recorded; test_url checks that the URL says the same."""
+        record = self.variable(f"databases/{name}")
+        return psycopg.connect(
+            host=f"{name}.{self.domain}",
+            port=self.known["database_port"],
+            dbname=name,
+            user=record["user"],
+            password=record["password"],
+            sslmode="verify-full",
+            sslrootcert=self.ca,
+            autocommit=True,
+        )
+
+    def query(self, name: str, sql: str) -> Any:
+        """The first column of the first row, if there is one."""
+        with self.connect(name) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchone()[0] if cursor.description else None  # type: ignore[index]
+
+    def as_superuser(self, name: str, sql: str) -> str:
+        """Over the server's own socket, as an administrator of the node would."""
+        running = [alloc for alloc in self.client.job.get(name, "allocations") if alloc["ClientStatus"] == "running"]
+        server = f"postgres-{running[0]['ID']}"
+        return self.node("docker", "exec", server, "psql", "-h", "/tmp", "-XAtc", sql, "postgres").strip()
+
+    @staticmethod
+    def node(*command: str) -> str:
+        return subprocess.run(["docker", "exec", NODE, *command], check=True, capture_output=True, text=True).stdout
+
+    def variable(self, path: str) -> dict[str, str]:
+        """Its items; empty where it does not exist."""
+        try:
+            items: dict[str, str] = self.client.variables.read(path)["Items"]
+        except NomadNotFound:
+            return {}
+        return items
+
+    def has_job(self, name: str) -> bool:
+        return any(job["ID"] == name for job in self.client.jobs.get(prefix=name))
+
+    def claims_of(self, name: str) -> list[str]:
+        """Volumes that are claimed for a database."""
+        paths = [stub["Path"] for stub in self.client.variables.list("pool/")]
+        return [path.removeprefix("pool/") for path in paths if self.variable(path).get("database") == name]
+
+    def everything(self) -> dict[str, Any]:
+        """All jobs, volumes and variables, and the version of each."""
+        return {
+            "jobs": {job["ID"]: job["JobModifyIndex"] for job in self.client.jobs.get()},
+            "volumes": {volume["ID"] for volume in self.client.volumes.list()},
+            "variables": {stub["Path"]: stub["ModifyIndex"] for stub in self.client.variables.list()},
+            "hosts": Path("/etc/hosts").read_text(),
+        }
+
+    def changes_nothing(self, act: Callable[[], Any]) -> Any:
+        """Do it, and see that nothing is different. Others may be using the environment: only what recurs is ours."""
+        for _attempt in range(3):
+            before = self.everything()
+            result = act()
+            after = self.everything()
+            if before == after:
+                return result
+        assert before == after
+        return result
+
+    def erase(self, names: Iterable[str]) -> None:
+        """Whatever state they are in."""
+        for name in names:
+            record = self.variable(f"databases/{name}")
+            if "protect" in record.get("spec", ""):
+                self.client.variables.write(f"databases/{name}", record | {"spec": "{}"})
+        release = {"names": list(names), "purge": True, **self.connection}
+        hosts = {"names": [f"{name}.{self.domain}" for name in names], "state": "absent", "address": None, "all": False}
+        mark = {"marker": self.known["database_environment"], "path": "/etc/hosts"}
+        for result in (database_release.SPEC.execute(release, False), hosts_file.SPEC.execute(hosts | mark, False)):
+            assert not result.get("failed"), result["msg"]
+
+    def erase_all(self) -> None:
+        paths = [stub["Path"] for stub in self.client.variables.list("databases/" + PREFIX)]
+        hosts = [line.split()[-1] for line in Path("/etc/hosts").read_text().splitlines() if f" {PREFIX}" in line]
+        names = {path.removeprefix("databases/") for path in paths} | {host.partition(".")[0] for host in hosts}
+        self.erase(names)
+        for path in [stub["Path"] for stub in self.client.variables.list("pool/")]:
+            if self.variable(path).get("database", "").startswith(PREFIX):
+                self.client.variables.delete(path)
+
+
+@pytest.fixture(scope="session")
+def user(environment: dict[str, Any]) -> Iterator[User]:
+    if "database_domain" not in environment:
+        pytest.skip("needs the local environment: unset NOMAD_ADDR")
+    # One run of these tests at a time.
+    lock = Path(environment["nomad_token_file"]).with_name("tests.lock")
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        user = User(environment)
+        user.erase_all()
+        fill = {
+            "size": {"17": SPARE_VOLUMES},
+            "images": environment["database_images"],
+            "pool_job": (ROOT / "roles/database/files/pool.nomad.hcl").read_text(),
+            "wait": True,
+            "wait_timeout": 60,
+        }
+        filled = database_pool.SPEC.execute(user.connection | fill, False)
+        assert not filled.get("failed"), filled["msg"]
+        yield user
+        user.erase_all()
+
+
+@pytest.fixture(scope="session")
+def first(user: User) -> str:
+    """A database that is there."""
+    user.run("provision", db="test-first")
+    return "test-first"
+
+
+@pytest.fixture
+def names(user: User) -> Iterator[Callable[[str], str]]:
+    """Names for databases that end with the test."""
+    given: list[str] = []
+
+    def name(suffix: str) -> str:
+        given.append(PREFIX + suffix)
+        return given[-1]
+
+    yield name
+    user.erase(given)

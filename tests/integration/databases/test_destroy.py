@@ -1,0 +1,95 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The end of databases: stopped with everything kept, or erased, or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from .conftest import User
+
+Names = Callable[[str], str]
+
+
+def test_destroy_keeps_and_purge_erases(user: User, names: Names) -> None:
+    name = names("life")
+    user.run("provision", db=name)
+    user.query(name, "create table kept as select 42 as answer")
+    url, record = user.url(name), user.variable(f"databases/{name}")
+
+    foretold = user.changes_nothing(lambda: user.run("destroy", "--check", db=name))
+    assert "Check mode, nothing was changed." in foretold.out
+
+    stopped = user.run("destroy", plain=True, db=name)
+    assert f"{name}: stopped. Its data and credentials are kept." in stopped.out
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url, connect_timeout=5)
+    assert user.variable(f"databases/{name}") == record
+    assert f"{name} " in user.run("list", plain=True).out
+    again = user.run("destroy", db=name)
+    assert again.changed == 0
+    assert "was stopped already" in again.out
+
+    user.run("provision", db=name)
+    assert user.url(name) == url
+    assert user.query(name, "select answer from kept") == 42
+
+    foretold = user.changes_nothing(lambda: user.run("destroy", "--check", db=name, purge=True))
+    erased = user.run("destroy", plain=True, db=name, purge="true")
+    assert f"{name}: erased, with its data and credentials." in erased.out
+    assert not user.has_job(name)
+    assert user.variable(f"databases/{name}") == user.variable(f"nomad/jobs/{name}") == {}
+    assert user.claims_of(name) == []
+    assert record["volume"] not in {volume["Name"] for volume in user.client.volumes.list()}
+    assert f" {name}." not in Path("/etc/hosts").read_text()
+    assert f"There is no database '{name}'" in user.run("url", plain=True, fails=True, db=name).err
+
+    gone = user.run("destroy", db=name, purge=True)
+    assert gone.changed == 0
+    assert f"{name}: there is no such database." in gone.out
+
+
+def test_an_erased_name_starts_anew(user: User, names: Names) -> None:
+    name = names("anew")
+    user.run("provision", db=name)
+    before = user.variable(f"databases/{name}")
+    user.query(name, "create table old ()")
+    user.run("destroy", db=name, purge=True)
+    user.run("provision", db=name)
+    after = user.variable(f"databases/{name}")
+    assert after["password"] != before["password"]
+    assert after["volume"] != before["volume"]
+    assert user.query(name, "select count(*) from pg_tables where tablename = 'old'") == 0
+
+
+def test_protect_refuses_both(user: User, names: Names) -> None:
+    name = names("guarded")
+    user.run("provision", db=name, protect=True)
+    since = user.query(name, "select pg_postmaster_start_time()")
+    for purge in ("false", "true"):
+        done = user.changes_nothing(partial(user.run, "destroy", plain=True, fails=True, db=name, purge=purge))
+        assert f"{name} is protected" in done.err
+        assert done.err.count("\n") == 1
+    # A later run that does not mention it leaves the protection as it is.
+    assert user.run("provision", db=name).changed == 0
+    user.run("destroy", plain=True, fails=True, db=name)
+    user.run("provision", db=name, protect=False)
+    assert user.query(name, "select pg_postmaster_start_time()") == since, "protection is no reason for a restart"
+    assert "stopped" in user.run("destroy", plain=True, db=name).out
+
+
+def test_interrupted_erasing_is_finished_by_the_next(user: User, names: Names) -> None:
+    name = names("half")
+    user.run("provision", db=name)
+    volume = user.variable(f"databases/{name}")["volume"]
+    user.kill_when(user.start("destroy", db=name, purge=True), lambda: not user.claims_of(name))
+    user.run("destroy", db=name, purge=True)
+    assert user.variable(f"databases/{name}") == user.variable(f"nomad/jobs/{name}") == {}
+    assert user.claims_of(name) == []
+    assert volume not in {one["Name"] for one in user.client.volumes.list()}
+    assert f" {name}." not in Path("/etc/hosts").read_text()

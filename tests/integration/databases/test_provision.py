@@ -1,0 +1,194 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Provisioning: once, again, twice at once, interrupted, and not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from .conftest import ROOT, User
+
+Names = Callable[[str], str]
+MOMENTS = {
+    "a volume is claimed": lambda user, name: bool(user.claims_of(name)),
+    "the record is made": lambda user, name: bool(user.variable(f"databases/{name}")),
+    "the verifier is made": lambda user, name: bool(user.variable(f"nomad/jobs/{name}")),
+    "the job is registered": lambda user, name: user.has_job(name),
+    "the name is known": lambda user, name: f" {name}.{user.domain}\n" in Path("/etc/hosts").read_text(),
+}
+
+
+def test_new_database_answers_by_its_url(user: User, names: Names) -> None:
+    name = names("new")
+    done = user.run("provision", db=name)
+    assert f"{name}: created, PostgreSQL 17" in done.out
+    assert f"postgresql://{name}:********@{name}.{user.domain}:{user.known['database_port']}/{name}?sslmode=verify-full" in done.out
+    assert f'psql "$(make -s url db={name})"' in done.out
+    assert re.search(r"Ready in [0-9.]+ s", done.out)
+    with psycopg.connect(user.url(name)) as connection:
+        row = connection.execute("select current_database(), current_user").fetchone()
+    assert row == (name, name)
+    record = user.variable(f"databases/{name}")
+    assert record["password"] not in done.out + done.err
+    assert user.claims_of(name) == [record["volume"]]
+
+
+def test_again_nothing_changes(user: User, first: str) -> None:
+    done = user.changes_nothing(lambda: user.run("provision", db=first))
+    assert done.changed == 0
+    assert f"{first}: unchanged" in done.out
+
+
+def test_two_runs_for_one_name_make_one_database(user: User, names: Names) -> None:
+    name = names("race")
+    for run in [user.start("provision", db=name) for _ in range(2)]:
+        user.end(run)
+    record = user.variable(f"databases/{name}")
+    assert user.claims_of(name) == [record["volume"]], "no orphan claim"
+    with psycopg.connect(user.url(name)) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    assert user.run("provision", db=name).changed == 0
+
+
+def test_two_runs_for_two_names(user: User, names: Names) -> None:
+    runs = {name: user.start("provision", db=name) for name in (names("left"), names("right"))}
+    for run in runs.values():
+        user.end(run)
+    volumes = [user.variable(f"databases/{name}")["volume"] for name in runs]
+    assert len(set(volumes)) == 2
+    for name in runs:
+        user.query(name, f"create table kept as select '{name}' as name")
+    assert {name: user.query(name, "select name from kept") for name in runs} == {name: name for name in runs}
+
+
+def test_a_list_in_one_run(user: User, names: Names, first: str) -> None:
+    small, large = names("small"), names("large")
+    wanted = [{"name": small}, {"name": large, "memory": 128, "memory_max": 512, "settings": {"work_mem": "7MB"}}, {"name": first}]
+    done = user.run("provision", databases=wanted)
+    assert [line for line in (f"{small}: created", f"{large}: created", f"{first}: unchanged") if line not in done.out] == []
+    assert user.query(small, "show shared_buffers") == "64MB"
+    assert user.query(large, "show shared_buffers") == "128MB"
+    assert user.query(large, "show work_mem") == "7MB"
+    # What is left out keeps its value.
+    assert user.run("provision", db=large).changed == 0
+    assert user.run("provision", db=large, settings={"work_mem": "9MB"}).changed > 0
+    assert (user.query(large, "show work_mem"), user.query(large, "show shared_buffers")) == ("9MB", "128MB")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_interrupted_run_is_finished_by_the_next(user: User, names: Names, moment: str) -> None:
+    name = names("killed")
+    reached: Callable[[User, str], bool] = MOMENTS[moment]
+    user.kill_when(user.start("provision", db=name), lambda: reached(user, name))
+    made = user.variable(f"databases/{name}")
+    user.run("provision", db=name)
+    record = user.variable(f"databases/{name}")
+    assert not made or made == record, "credentials that were made are kept"
+    assert record["volume"] in user.claims_of(name)
+    assert user.query(name, "select current_database()") == name
+    assert user.run("provision", db=name).changed == 0
+
+
+def test_check_mode_changes_nothing(user: User, first: str) -> None:
+    databases = [{"name": "test-unborn"}, {"name": first, "memory": 100, "settings": {"work_mem": "5MB"}}]
+    done = user.changes_nothing(lambda: user.run("provision", "--check", "--diff", databases=databases))
+    assert "Check mode, nothing was changed." in done.out
+    assert "test-unborn" in done.out
+    assert re.search(rf"{first}: updated", done.out)
+    assert "work_mem=5MB" in done.out, "the diff says what would change"
+    secrets = [*user.variable(f"databases/{first}").items(), *user.variable(f"nomad/jobs/{first}").items()]
+    assert [key for key, value in secrets if key in ("password", "verifier") and value in done.out + done.err] == []
+
+
+def test_version_is_not_changed_in_place(user: User, first: str) -> None:
+    images = {"17": "image:17", "15": "image:15"}
+    done = user.changes_nothing(lambda: user.run("provision", plain=True, fails=True, db=first, version=15, database_images=images))
+    assert f"Nothing was changed: {first} is PostgreSQL 17 and cannot become 15 in place" in done.err
+
+
+def test_secrets_stay_where_they_belong(user: User, names: Names) -> None:
+    name = names("canary")
+    done = user.run("provision", "-vvv", "--diff", db=name)
+    again = user.run("provision", "-vvv", "--diff", db=name, memory=80)
+    password = user.variable(f"databases/{name}")["password"]
+    verifier = user.variable(f"nomad/jobs/{name}")["verifier"]
+    job = user.client.job.get(name)
+    places = {
+        "the output": done.out + done.err + again.out + again.err,
+        "the job": json.dumps(job),
+        "its versions": json.dumps(user.client.job.get(name, "versions")),
+        "its allocations": json.dumps(user.client.job.get(name, "allocations")),
+        "the submission": json.dumps(user.client.job.get(name, "submission", version=job["Version"])),
+        "arguments and environment of the node's processes": user.node(
+            "sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true"
+        ),
+        "the containers": user.node("sh", "-c", "docker inspect $(docker ps -q)"),
+        "the server's log": user.node("sh", "-c", f"cat /var/lib/nomad/alloc/{running(user, name)}/alloc/logs/*"),
+    }
+    for place, text in places.items():
+        assert text, place
+        assert password not in text, place
+        assert verifier not in text, place
+        assert verifier.rpartition(":")[2] not in text, place
+
+
+def running(user: User, name: str) -> str:
+    allocs = user.client.job.get(name, "allocations")
+    return str(next(alloc["ID"] for alloc in allocs if alloc["ClientStatus"] == "running"))
+
+
+def test_all_bad_descriptions_in_one_pass(user: User) -> None:
+    databases: list[Any] = [
+        {"name": ""},
+        {"name": "a" * 64},
+        {"name": "MyDb"},
+        {"name": "my db"},
+        {"name": "my'db"},
+        {"name": "../x"},
+        {"name": "$(id)"},
+        {"name": "{{7*7}}"},
+        {"name": "${env}"},
+        {"name": "my\ndb"},
+        {"name": "-mydb"},
+        {"name": "1db"},
+        {"name": "dätabase"},
+        {"name": "postgres"},
+        {"name": "template1"},
+        {"name": "test-twice"},
+        {"name": "test-twice"},
+        {"name": "test-memory", "memory": "much"},
+        {"name": "test-key", "colour": "blue"},
+        {"name": "test-version", "version": "9"},
+    ]
+    # An address where nothing listens: descriptions are checked before any API is asked.
+    closed = {"nomad_address": "https://127.0.0.1:1", "database_images": {"17": "image"}}
+    done = user.run("provision", plain=True, fails=True, databases=databases, **closed)
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("19 problems, nothing was changed: ")
+    located = re.findall(r"databases\[(\d+)\](\.\w+)?: ", done.err)
+    assert sorted(int(place) for place, _key in located) == [*range(15), 16, 17, 18, 19]
+
+
+@pytest.mark.parametrize("name", ["", "{{7*7}}", "$(id)", "a\nb", "x" * 64])
+def test_a_bad_name_alone(user: User, name: str) -> None:
+    done = user.run("provision", plain=True, fails=True, db=name, nomad_address="https://127.0.0.1:1")
+    assert done.err.startswith("1 problem, nothing was changed: databases[0].name: ")
+    assert done.err.count("\n") == 1
+
+
+def test_by_collection_name_from_anywhere(user: User, first: str, tmp_path: Path) -> None:
+    env = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "collections")}
+    done = user.run("infinite.databases.provision", cwd=tmp_path, env=env, db=first)
+    assert done.changed == 0
+
+
+def test_no_database_asked_for(user: User) -> None:
+    done = user.changes_nothing(lambda: user.run("provision", databases=[]))
+    assert "No database was asked for" in done.out

@@ -1,0 +1,130 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a provisioned server is, seen by its user and by an administrator of the node."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+
+from .conftest import ROOT, User
+
+RIGHTS = "rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls"
+ENCODING = "concat_ws(' ', pg_encoding_to_char(encoding), datcollate, datctype)"
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (f"select {RIGHTS} from pg_roles where rolname = current_user", False),
+        ("select pg_get_userbyid(datdba) = current_user from pg_database where datname = current_database()", True),
+        ("select has_schema_privilege('public', 'create')", True),
+        (f"select {ENCODING} from pg_database where datname = current_database()", "UTF8 C.UTF-8 C.UTF-8"),
+        ("show data_checksums", "on"),
+        ("show password_encryption", "scram-sha-256"),
+        ("show shared_buffers", "64MB"),
+        ("show effective_cache_size", "192MB"),
+        ("show max_connections", "51"),
+        ("show timezone", "UTC"),
+        ("show port", "5432"),
+        ("select has_database_privilege('public', current_database(), 'connect')", False),
+        ("select count(*) from pg_roles where rolcanlogin and rolname not in (current_user, 'postgres')", 0),
+        ("select current_setting('server_version_num')::int / 10000", 17),
+    ],
+)
+def test_server(user: User, first: str, sql: str, expected: object) -> None:
+    assert user.query(first, sql) == expected
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "create role other",
+        "create database other",
+        "alter system set work_mem = '1GB'",
+        "copy (select 1) to program 'id'",
+        "select pg_read_file('/secrets/verifier')",
+        "select rolpassword from pg_authid",
+        "set role postgres",
+    ],
+)
+def test_the_owner_is_no_superuser(user: User, first: str, sql: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        user.query(first, sql)
+
+
+def test_the_verifier_is_what_postgresql_stores(user: User, first: str) -> None:
+    """Which it would not be, had PostgreSQL taken it for a password and hashed it."""
+    stored = user.as_superuser(first, f"select rolpassword from pg_authid where rolname = '{first}'")
+    assert stored == user.variable(f"nomad/jobs/{first}")["verifier"]
+    assert user.as_superuser(first, "select rolpassword is null from pg_authid where rolname = 'postgres'") == "t"
+
+
+def attempt(url: str, **changes: str) -> str:
+    """libpq's message."""
+    with pytest.raises(psycopg.OperationalError) as refused:
+        psycopg.connect(url, connect_timeout=5, **changes)  # type: ignore[arg-type]
+    return str(refused.value)
+
+
+def test_who_may_not_log_in(user: User, first: str) -> None:
+    url = user.url(first)
+    assert "password authentication failed" in attempt(url, password="wrong")
+    for superuser in ("postgres", "template1"):
+        message = attempt(url, user=superuser, password="x")
+        assert "password authentication failed" in message or "pg_hba.conf rejects" in message, message
+    assert "pg_hba.conf rejects" in attempt(url, user="postgres")
+    verifier = user.variable(f"nomad/jobs/{first}")["verifier"]
+    assert "password authentication failed" in attempt(url, password=verifier)
+
+
+def test_no_answer_without_the_right_name_or_tls(user: User, first: str) -> None:
+    url = user.url(first)
+    assert "password" not in attempt(url, sslmode="disable")
+    assert "password" not in attempt(url, host=f"test-nobody.{user.domain}", hostaddr=user.known["database_address"])
+    assert "certificate" in attempt(url, sslrootcert="system")
+
+
+def test_url(user: User, first: str) -> None:
+    url = user.url(first)
+    record = user.variable(f"databases/{first}")
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.hostname, parts.path) == ("postgresql", f"{first}.{user.domain}", f"/{first}")
+    assert (parts.username, parts.password) == (record["user"], record["password"])
+    assert parse_qs(parts.query) == {"sslmode": ["verify-full"], "sslrootcert": [user.ca]}
+    done = subprocess.run(["psql", url, "-XAtc", "select 1"], check=True, capture_output=True, text=True)
+    assert done.stdout == "1\n"
+
+
+def test_lookup_of_several_masked(user: User, first: str) -> None:
+    options = {key: user.known[key] for key in ("nomad_address", "nomad_ca_cert", "nomad_token_file", "database_domain")}
+    lookup = f"{{{{ query('infinite.databases.url', '{first}', '{first}', masked=true, port=1, ca_cert='') | to_json }}}}"
+    command = ["ansible", "localhost", "-m", "ansible.builtin.debug", "-a", f"msg=MASKED{lookup}", "-e", json.dumps(options)]
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith(("NOMAD_", "ANSIBLE_"))}
+    done = subprocess.run(command, cwd=ROOT, env=quiet, check=True, capture_output=True, text=True)
+    assert done.stdout.count(f"postgresql://{first}:********@{first}.{user.domain}:1/{first}?sslmode=verify-full") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("test-nobody", "There is no database 'test-nobody' in Nomad at https://"), ("../vault", "is not a name"), ("", "is empty")],
+)
+def test_url_of_nothing(user: User, name: str, message: str) -> None:
+    done = user.run("url", plain=True, fails=True, db=name)
+    assert done.out == ""
+    assert message in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_list(user: User, first: str) -> None:
+    done = user.run("list", plain=True)
+    lines = [line.split() for line in done.out.splitlines()]
+    assert lines[0] == ["NAME", "STATE", "VERSION", "HOST"]
+    assert [first, "running", "17", f"{first}.{user.domain}"] in lines
+    assert "volumes ready for PostgreSQL 17" in done.out
+    assert done.err == ""
