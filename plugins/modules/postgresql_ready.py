@@ -52,7 +52,7 @@ options:
     description: A file with the CA that signed the certificate. Without it, the system's CAs are trusted.
     type: path
   timeout:
-    description: Seconds to wait for each database.
+    description: Seconds to wait for one database; for several a second more for each further one, for all of them together.
     type: float
     default: 60
   workers:
