@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
-from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, Pool, PoolState
+from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, Pool, PoolState, read_lists, read_state
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -38,8 +38,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     pool = Pool(client, params["images"], params["pool_job"])
     size = {str(version): int(count) for version, count in params["size"].items()}
-    state = pool.read()
-    returned = pool.unused_claims(state, time.time())
+    volumes, jobs, variables = read_lists(client)
+    returned = pool.unused_claims(read_state(volumes, jobs, variables), time.time())
+    # The rest is planned as if they were free already: a returned volume is no shortage, and may need its job again.
+    state = read_state(volumes, jobs, [one for one in variables if one["Path"].removeprefix(CLAIMS) not in returned])
     again = [one for one in state.volumes if one.state in ("failed", "unknown") and one.version in params["images"]]
     lacking = shortage(state, size)
     finished = finished_jobs(state)
@@ -54,10 +56,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         values(client.map(lambda name: client.variables.delete(CLAIMS + name), returned))
         nodes = pool.nodes() if lacking else []
         created = [one for version, count in lacking.items() for one in pool.create_volumes(version, count, nodes)]
-        jobs = pool.prepare(again + created)
+        preparing = pool.prepare(again + created)
         values(client.map(lambda job: client.job.delete(job, purge="true"), finished))
         if params["wait"]:
-            pool.wait(jobs, params["wait_timeout"])
+            pool.wait(preparing, params["wait_timeout"])
             result["ready"] = {version: len(pool.read().having("ready", version)) for version in size}
     return result | {"api_calls": client.api_calls}
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +15,12 @@ from ansible_collections.infinite.databases.plugins.module_utils.nomad import No
 def to_hcl(value: Any) -> str:
     """A value as an HCL literal; what HCL would take for a template in it is escaped.
 
-    JSON is HCL's own literal syntax but for that (and for surrogate pairs, hence the real characters).
-    https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md
+    JSON is HCL's own literal syntax but for that, for surrogate pairs (hence the real characters), and for two escapes
+    that HCL does not know. https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md
     """
-    return json.dumps(value, ensure_ascii=False, sort_keys=True).replace("${", "$${").replace("%{", "%%{")
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = re.sub(r"\\.", lambda escape: {r"\b": r"\u0008", r"\f": r"\u000c"}.get(escape[0], escape[0]), text)
+    return text.replace("${", "$${").replace("%{", "%%{")
 
 
 def variables_file(variables: Mapping[str, Any]) -> str:

@@ -42,7 +42,8 @@ databases:
       description: The database's name.
       type: str
     state:
-      description: V(running), V(starting), V(failed), or V(stopped) where its data and credentials wait for it to be provisioned again.
+      description: >-
+        V(running), V(starting), V(failed), or V(stopped) where its data and credentials wait for it to be provisioned again.
       type: str
     host:
       description: Its host name. This and what follows is empty where Nomad has forgotten a stopped job.

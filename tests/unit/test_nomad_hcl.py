@@ -30,6 +30,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl impor
         ("%{if true}", '"%%{if true}"'),
         ("$env % {x}", '"$env % {x}"'),
         ('a "b" \\ c\n', '"a \\"b\\" \\\\ c\\n"'),
+        ("\b\f \\b\\f", '"\\u0008\\u000c \\\\b\\\\f"'),
         ("ünïcödé 🐘", '"ünïcödé 🐘"'),
         ({"${k}": "${v}"}, '{"$${k}": "$${v}"}'),
     ],
