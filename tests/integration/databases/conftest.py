@@ -146,8 +146,14 @@ class User:
             "jobs": {job["ID"]: job["JobModifyIndex"] for job in self.client.jobs.get()},
             "volumes": {volume["ID"] for volume in self.client.volumes.list()},
             "variables": {stub["Path"]: stub["ModifyIndex"] for stub in self.client.variables.list()},
-            "hosts": Path("/etc/hosts").read_text(),
+            "hosts": self.hosts(),
         }
+
+    @staticmethod
+    def hosts() -> set[str]:
+        """The tests' host names that the hosts file knows."""
+        names = Path("/etc/hosts").read_text().split()
+        return {name for name in names if name.startswith(PREFIX)}
 
     def changes_nothing(self, act: Callable[[], Any]) -> Any:
         """Do it, and see that nothing is different. Others may be using the environment: only what recurs is ours."""
@@ -174,8 +180,7 @@ class User:
 
     def erase_all(self) -> None:
         paths = [stub["Path"] for stub in self.client.variables.list("databases/" + PREFIX)]
-        hosts = [line.split()[-1] for line in Path("/etc/hosts").read_text().splitlines() if f" {PREFIX}" in line]
-        names = {path.removeprefix("databases/") for path in paths} | {host.partition(".")[0] for host in hosts}
+        names = {path.removeprefix("databases/") for path in paths} | {host.partition(".")[0] for host in self.hosts()}
         self.erase(names)
         for path in [stub["Path"] for stub in self.client.variables.list("pool/")]:
             if self.variable(path).get("database", "").startswith(PREFIX):

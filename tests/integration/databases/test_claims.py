@@ -210,19 +210,8 @@ def test_release_of_databases_without_jobs(site: Site) -> None:
 # Last: these make volumes.
 
 
-def test_an_empty_pool_costs_time_and_no_failure(site: Site) -> None:
-    names = [f"test-many-{place}" for place in range(len(site.volumes()) + 2)]
-    made = site.claim(*names)
-    assert made["names_created"] == names or sorted(made["names_created"]) == sorted(names)
-    assert len({record["volume"] for record in made["databases"]}) == len(names)
-    assert set(site.volumes().values()) == {"claimed"}
-    # The jobs that prepared them are not needed any more; the next look at the pool removes them.
-    assert not site.fill(0)["changed"]
-    assert site.client.jobs.get() == []
-
-
 def test_a_volume_that_nobody_prepared_is_prepared(site: Site) -> None:
-    """As an interrupted run leaves it. On the way: a failed attempt is tried again."""
+    """As an interrupted run leaves it."""
     name = f"pg17-{secrets.token_hex(6)}"
     body = {"Name": name, "Namespace": NAMESPACE, "Type": "host", "PluginID": "mkdir", "Parameters": pool.PARAMETERS}
     modes = [{"AccessMode": "single-node-single-writer", "AttachmentMode": "file-system"}]
@@ -232,3 +221,14 @@ def test_a_volume_that_nobody_prepared_is_prepared(site: Site) -> None:
     result = site.fill(0)
     assert (result["changed"], result["created"], result["prepared_again"]) == (True, {}, [name])
     assert site.volumes()[name] == "ready"
+
+
+def test_an_empty_pool_costs_time_and_no_failure(site: Site) -> None:
+    names = [f"test-many-{place}" for place in range(len(site.volumes()) + 2)]
+    made = site.claim(*names)
+    assert sorted(made["names_created"]) == sorted(names)
+    assert len({record["volume"] for record in made["databases"]}) == len(names)
+    assert set(site.volumes().values()) == {"claimed"}
+    # The jobs that prepared them are not needed any more; the next look at the pool removes them.
+    assert not site.fill(0)["changed"]
+    assert site.client.jobs.get() == []

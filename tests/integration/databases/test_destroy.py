@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -46,7 +45,7 @@ def test_destroy_keeps_and_purge_erases(user: User, names: Names) -> None:
     assert user.variable(f"databases/{name}") == user.variable(f"nomad/jobs/{name}") == {}
     assert user.claims_of(name) == []
     assert record["volume"] not in {volume["Name"] for volume in user.client.volumes.list()}
-    assert f" {name}." not in Path("/etc/hosts").read_text()
+    assert f"{name}.{user.domain}" not in user.hosts()
     assert f"There is no database '{name}'" in user.run("url", plain=True, fails=True, db=name).err
 
     gone = user.run("destroy", db=name, purge=True)
@@ -92,4 +91,4 @@ def test_interrupted_erasing_is_finished_by_the_next(user: User, names: Names) -
     assert user.variable(f"databases/{name}") == user.variable(f"nomad/jobs/{name}") == {}
     assert user.claims_of(name) == []
     assert volume not in {one["Name"] for one in user.client.volumes.list()}
-    assert f" {name}." not in Path("/etc/hosts").read_text()
+    assert f"{name}.{user.domain}" not in user.hosts()

@@ -32,18 +32,26 @@ def trouble(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     return ways[request.param]
 
 
+UNREACHABLE = "Nomad at https://127.0.0.1:1 is unreachable (Connection refused); is Nomad running there"
+
+
 @pytest.mark.parametrize(
-    ("trouble", "message"),
+    ("verb", "trouble", "message"),
     [
-        ("address", "Nomad at https://127.0.0.1:1 is unreachable (Connection refused); is Nomad running there"),
-        ("token", "does not know this token"),
-        ("token file", "Cannot read the Nomad token from"),
-        ("ca", "its certificate is not trusted"),
-        ("ca file", "nomad_ca_cert: "),
+        ("provision", "address", UNREACHABLE),
+        ("list", "address", UNREACHABLE),
+        ("url", "address", UNREACHABLE),
+        ("destroy", "address", UNREACHABLE),
+        ("provision", "token", "does not know this token"),
+        ("url", "token", "does not know this token"),
+        ("destroy", "token", "does not know this token"),
+        ("provision", "token file", "Cannot read the Nomad token from"),
+        ("provision", "ca", "its certificate is not trusted"),
+        ("list", "ca", "its certificate is not trusted"),
+        ("provision", "ca file", "nomad_ca_cert: "),
     ],
     indirect=["trouble"],
 )
-@pytest.mark.parametrize("verb", ["provision", "list", "url", "destroy"])
 def test_one_line(user: User, first: str, verb: str, trouble: dict[str, Any], message: str) -> None:
     done = user.changes_nothing(lambda: user.run(verb, plain=True, fails=True, db=first, **trouble))
     assert message in done.err

@@ -39,19 +39,27 @@ def test_ready(user: User, endpoint: dict[str, Any]) -> None:
     [
         ({"password": "wrong"}, {}, "it refuses the password; were the data and the credentials separated?"),
         ({"host": "nobody.invalid"}, {}, "its name does not resolve; is there a DNS record or hosts entry?"),
-        ({"host": "localhost"}, {}, "its certificate is for another name"),
+        ({"host": "localhost"}, {}, "Traefik has no running server for this name; see its job"),
         ({}, {"ca_cert": None}, "its certificate is not trusted; is ca_cert the environment's CA?"),
         ({}, {"ca_cert": "/nonexistent"}, "its certificate is not trusted; is ca_cert the environment's CA?"),
         ({"port": 1}, {}, "nothing listens there; is Traefik running"),
     ],
 )
 def test_not_ready(user: User, endpoint: dict[str, Any], different: dict[str, Any], params: dict[str, Any], message: str) -> None:
-    result = ready(user, endpoint | {"name": "good"}, endpoint | different, timeout=0, **params)
+    result = ready(user, endpoint | different, **params)
     assert result["failed"]
     assert message in result["msg"]
     assert "\n" not in result["msg"]
     assert endpoint["password"] not in result["msg"]
-    assert result["databases"][-1] == {"name": endpoint["name"], "ready": False, "seconds": None}
+    assert result["databases"] == [{"name": endpoint["name"], "ready": False, "seconds": None}]
+
+
+def test_one_failure_does_not_hide_the_others(user: User, endpoint: dict[str, Any]) -> None:
+    other = endpoint | {"name": "test-nobody"}
+    result = ready(user, endpoint, other)
+    assert [(one["name"], one["ready"]) for one in result["databases"]] == [(endpoint["name"], True), ("test-nobody", False)]
+    assert "test-nobody at" in result["msg"]
+    assert "has no such database yet" in result["msg"]
 
 
 def test_a_server_that_never_answers_is_given_up(user: User, endpoint: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
