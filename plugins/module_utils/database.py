@@ -211,7 +211,7 @@ def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:
         **own,
         "listen_addresses": "*",
         "port": "5432",
-        "hba_file": "/local/pg_hba.conf",
+        "hba_file": "/tmp/pg_hba.conf",
         "unix_socket_directories": "/tmp",
         "password_encryption": "scram-sha-256",
         # Where Nomad looks for a task's log: see postgres.nomad.hcl.
