@@ -3,8 +3,11 @@
 #
 # Make the root file system of a PostgreSQL image from Debian's packages, on any Debian or Ubuntu host, as root.
 #
+# A change for which existing images must be built anew needs a higher __postgres_image_recipe (vars/main.yml).
+#
 # usage: build.sh SUITE DESTINATION.tar.gz PACKAGE...
-# MIRROR, SECURITY_MIRROR and KEYRING: where to get packages, and the keys; empty is what this host's apt uses.
+# MIRROR and SECURITY_MIRROR: where to get packages; empty is what this host's apt uses.
+# KEYRING: the keys of Debian's archive; empty is those of the package debian-archive-keyring.
 # EXCLUDE: patterns of paths to leave out, separated by blanks.
 set -euf
 suite=$1 destination=$2
@@ -42,7 +45,8 @@ packages=$(echo "$@" | tr ' ' ,)
 # one image can be used by the other.
 # No cluster is made, nothing is setuid, no key is shared by all that have this image, and nothing of this host stays.
 # shellcheck disable=SC2016,SC2086
-mmdebstrap --quiet --mode=root --variant=essential --include="$packages" ${KEYRING:+--keyring="$KEYRING"} \
+mmdebstrap --quiet --mode=root --variant=essential --include="$packages" \
+    --keyring="${KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}" \
     --aptopt="$work/apt.conf" --aptopt='APT::Install-Recommends "false"' $excludes \
     --essential-hook='echo "postgres:x:999:999:PostgreSQL:/var/lib/postgresql:/bin/sh" >> "$1/etc/passwd"' \
     --essential-hook='echo "postgres:x:999:" >> "$1/etc/group"' \
