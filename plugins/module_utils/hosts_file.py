@@ -102,11 +102,16 @@ def locked(path: str) -> Iterator[None]:
 
 
 def write(path: str, text: str) -> None:
-    """In place: in a container the hosts file is a mount and cannot be replaced by renaming."""
+    """In place: in a container the hosts file is a mount and cannot be replaced by renaming.
+
+    What is longer is overwritten with line ends before it is cut off, so that a run that is killed in between leaves
+    empty lines and no rest of an entry.
+    """
+    data = text.encode("utf-8", "surrogateescape")
     try:
-        with open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-            file.truncate()
+        with open(path, "r+b", buffering=0) as file:
+            file.write(data.ljust(os.fstat(file.fileno()).st_size, b"\n"))
+            file.truncate(len(data))
             os.fsync(file.fileno())
     except OSError as error:
         raise InvalidInput(

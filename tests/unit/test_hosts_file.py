@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,20 @@ def test_refused(path: Path, params: dict[str, Any], message: str) -> None:
 
 def add(place: int, path: Path) -> None:
     run(path, [f"n{place}.db.invalid"])
+
+
+def test_killed_while_writing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the two system calls: the file was longer before, and nothing of that is left but empty lines."""
+    path.write_text(OTHERS + BLOCK)
+
+    class Interrupted(io.FileIO):
+        def truncate(self, size: int | None = None) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(hosts_file, "open", lambda path, *_args, **_keywords: Interrupted(path, "r+"), raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        hosts_file.write(str(path), OTHERS)
+    assert path.read_text().rstrip("\n") == OTHERS.rstrip("\n")
 
 
 def test_runs_at_once_lose_no_name(path: Path) -> None:
