@@ -71,9 +71,12 @@ job "postgres" {
   meta      = var.meta
 
   group "postgres" {
-    # The data is on one node: a replacement elsewhere would start on nothing.
+    # The data is on one node: a replacement elsewhere would start on nothing, and one here would end sessions
+    # for no reason. A node that was out of touch comes back with the server that it has.
     disconnect {
-      replace = false
+      lost_after = "720h"
+      replace    = false
+      reconcile  = "keep_original"
     }
 
     restart {
