@@ -201,7 +201,7 @@ def user(environment: dict[str, Any]) -> Iterator[User]:
             "size": {"17": SPARE_VOLUMES},
             "images": environment["database_images"],
             "pool_job": (ROOT / "roles/database/files/pool.nomad.hcl").read_text(),
-            "wait": True,
+            "wait": False,
             "wait_timeout": 60,
         }
         filled = database_pool.SPEC.execute(user.connection | fill, False)
