@@ -79,7 +79,8 @@ test-unit: .venv/.dev ## Unit tests (no network)
 	@pytest tests/unit
 
 test: .venv/.dev ## All tests: lint, unit, integration, molecule
+	@scripts/environment-ready || $(MAKE) up args=
 	@pytest tests/lint tests/unit tests/integration tests/molecule
 
 bench: .venv/.dev ## Measure what docs/performance.md promises
-	@python benchmarks/bench.py $(args)
+	@python -m benchmarks $(args)
