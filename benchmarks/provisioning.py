@@ -61,8 +61,9 @@ def one(env: Environment, runs: int) -> Iterator[Figure]:
 
 def many(env: Environment, runs: int, count: int) -> Iterator[Figure]:
     """Many new databases in one run, from a pool of as many and from the default pool; and nothing to do for all of them."""
-    prepared = Figure(f"{count} new databases in one run, pool of {count}", "s", mark=40)
-    default = Figure(f"{count} new databases in one run, default pool", "s", mark=40)
+    mark = 40 if count == 100 else None
+    prepared = Figure(f"{count} new databases in one run, pool of {count}", "s", mark=mark)
+    default = Figure(f"{count} new databases in one run, default pool", "s", mark=mark)
     ratio = Figure(f"nothing to do for {count}, against one", "x", mark=2)
     filling = Figure(f"fill a pool of {count} (nobody waits for it)", "s")
     hundred: list[float] = []

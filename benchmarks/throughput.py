@@ -82,9 +82,8 @@ class Direct:
         env.node(
             *("docker", "run", "--detach", "--init", f"--name={DIRECT}", f"--publish={DIRECT_PORT}:5432"),
             *("--user=postgres", "--entrypoint=sh", f"--volume={self.directory}:/volume", "--tmpfs=/tmp"),
-            # As the database's job has it.
-            *(f"--cpu-shares={defaults['cpu']}", f"--memory={defaults['memory_max']}m"),
-            f"--shm-size={max(64, defaults['memory_max'] // 4) * MEBIBYTE}",
+            # As the database's job has them; its share of the processors is Docker's default, fifty times that of a database.
+            *(f"--memory={defaults['memory_max']}m", f"--shm-size={max(64, defaults['memory_max'] // 4) * MEBIBYTE}"),
             *(env.images[VERSION], "-c", script, VERSION),
             *(f"--{key}={value}" for key, value in settings.items()),
         )
