@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
-from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, Pool, PoolState, read_lists, read_state
+from ansible_collections.infinite.databases.plugins.module_utils.pool import (
+    CLAIMS,
+    Pool,
+    PoolState,
+    end_job,
+    read_lists,
+    read_state,
+)
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -39,9 +46,10 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     pool = Pool(client, params["images"], params["pool_job"])
     size = {str(version): int(count) for version, count in params["size"].items()}
     volumes, jobs, variables = read_lists(client)
-    returned = pool.unused_claims(read_state(volumes, jobs, variables), time.time())
+    unused = pool.unused_claims(read_state(volumes, jobs, variables), time.time())
+    returned = [claim["Path"].removeprefix(CLAIMS) for claim in unused]
     # The rest is planned as if they were free already: a returned volume is no shortage, and may need its job again.
-    state = read_state(volumes, jobs, [one for one in variables if one["Path"].removeprefix(CLAIMS) not in returned])
+    state = read_state(volumes, jobs, [one for one in variables if one not in unused])
     again = [one for one in state.volumes if one.state in ("failed", "unknown") and one.version in params["images"]]
     lacking = shortage(state, size)
     finished = finished_jobs(state)
@@ -53,11 +61,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "prepared_again": [one.name for one in again],
     }
     if not check_mode:
-        values(client.map(lambda name: client.variables.delete(CLAIMS + name), returned))
+        values(client.map(pool.give_back, unused))
         nodes = pool.nodes() if lacking else []
         created = [one for version, count in lacking.items() for one in pool.create_volumes(version, count, nodes)]
         preparing = pool.prepare(again + created)
-        values(client.map(lambda job: client.job.delete(job, purge="true"), finished))
+        values(client.map(lambda job: end_job(client, job, purge=True), finished))
         if params["wait"]:
             pool.wait(preparing, params["wait_timeout"])
             result["ready"] = {version: len(pool.read().having("ready", version)) for version in size}

@@ -20,7 +20,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import (
 )
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import wait_for
-from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_volume import remove
+from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, end_job
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 # PostgreSQL's fast shutdown writes a checkpoint; the job gives it 120 s.
@@ -53,20 +54,20 @@ def erase(client: NomadClient, record: Mapping[str, Any], volumes: Mapping[str, 
     """Everything of a database whose job has ended."""
     name, volume = record["name"], record["volume"]
     if volume in volumes:
-        client.volumes.delete(volumes[volume])
+        remove(client, volume, volumes[volume], client.namespace)
     for path in (CLAIMS + volume, VERIFIERS + name, RECORDS + name):
         client.variables.delete(path)
 
 
 def end_jobs(client: NomadClient, jobs: Sequence[str], purge: bool) -> None:
     """Stop the jobs and wait until their servers have ended; only then forget them."""
-    values(client.map(lambda job: client.job.delete(job), jobs))
+    values(client.map(lambda job: end_job(client, job), jobs))
     verdicts = wait_for(client, [(client.namespace, job) for job in jobs], STOP_SECONDS, stopping=True) if jobs else {}
     late = [key[1] for key, verdict in verdicts.items() if verdict.error]
     if late:
         raise JobFailed(f"{', '.join(late)} did not stop within {STOP_SECONDS:g} s; see its log, then run this again")
     if purge:
-        values(client.map(lambda job: client.job.delete(job, purge="true"), jobs))
+        values(client.map(lambda job: end_job(client, job, purge=True), jobs))
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -16,10 +16,17 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, JobFailed, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.errors import (
+    InvalidInput,
+    JobFailed,
+    NomadConflict,
+    NomadError,
+    NomadNotFound,
+)
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, map_concurrently, values
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job
 
@@ -60,6 +67,15 @@ class PoolState:
 
     def having(self, state: str, version: str | None = None) -> list[Volume]:
         return [one for one in self.volumes if one.state == state and version in (None, one.version)]
+
+
+def end_job(client: NomadClient, job: str, purge: bool = False) -> None:
+    """Stop a job, or forget it; of two runs at once one finds that the other was quicker, and that is fine."""
+    try:
+        client.job.delete(job, purge="true" if purge else None)
+    except NomadError as error:
+        if "job not found" not in str(error):
+            raise
 
 
 def job_state(job: Mapping[str, Any]) -> str:
@@ -201,20 +217,24 @@ class Pool:
                     f"-namespace={self.client.namespace} {min(waiting)}` (is there memory and CPU left on the node?)"
                 )
 
-    def unused_claims(self, state: PoolState, now: float) -> list[str]:
-        """Volumes whose claim no database's record confirms; only claims old enough that their run must have ended."""
+    def unused_claims(self, state: PoolState, now: float) -> list[dict[str, Any]]:
+        """Claims that no database's record confirms; only those old enough that their run must have ended."""
         old = [
             claim
             for claim in state.claims
             if claim["Path"].removeprefix(CLAIMS) not in state.used and now - claim["CreateTime"] / 1e9 > UNUSED_CLAIM_SECONDS
         ]
-        return [name for name, unused in values(self.client.map(self._examine, old)) if unused]
+        return [outcome.item for outcome in self.client.map(self._is_unused, old) if values([outcome])[0]]
 
-    def _examine(self, claim: Mapping[str, Any]) -> tuple[str, bool]:
-        name = claim["Path"].removeprefix(CLAIMS)
+    def _is_unused(self, claim: Mapping[str, Any]) -> bool:
         try:
             database = self.client.variables.read(claim["Path"])["Items"]["database"]
             record = self.client.variables.read(RECORDS + database)["Items"]
         except NomadNotFound:
-            return name, True
-        return name, record["volume"] != name
+            return True
+        return bool(record["volume"] != claim["Path"].removeprefix(CLAIMS))
+
+    def give_back(self, claim: Mapping[str, Any]) -> None:
+        """Only this claim: since it was read, another run may have given the volume back and a third one claimed it."""
+        with suppress(NomadConflict):
+            self.client.variables.delete(claim["Path"], cas=claim["ModifyIndex"])
