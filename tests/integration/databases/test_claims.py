@@ -191,6 +191,28 @@ def test_a_claim_of_a_database_that_never_was(site: Site, monkeypatch: pytest.Mo
     assert site.fill(2)["returned"] == [lost]
 
 
+def test_a_claim_is_given_back_once(site: Site) -> None:
+    """A slow run that means to give back the old claim does not take the new one away."""
+    volume = site.pretend_claim("test-lost")
+    (old,) = pool.Pool(site.client, site.images, POOL_JOB).read().claims
+    site.client.variables.delete(old["Path"])
+    site.client.variables.write(old["Path"], {"database": "test-a"}, cas=0)
+    pool.Pool(site.client, site.images, POOL_JOB).give_back(old)
+    assert site.client.variables.read(pool.CLAIMS + volume)["Items"] == {"database": "test-a"}
+
+
+def test_runs_at_once_refill_and_clean_up(site: Site) -> None:
+    """Each finds jobs that are finished and volumes that are lacking, and none fails for another's having been quicker."""
+    for _round in range(3):
+        for place in range(4):
+            job = {"ID": f"{pool.JOB_PREFIX}finished-{place}", "Name": "x", "Type": "batch", "Datacenters": ["none"]}
+            task = {"Name": "x", "Driver": "docker", "Config": {"image": "none"}}
+            site.client.jobs.put(json={"Job": job | {"TaskGroups": [{"Name": "x", "Tasks": [task]}]}})
+        with ThreadPoolExecutor(4) as runs:
+            list(runs.map(lambda _run: site.fill(2), range(4)))
+    assert len(site.client.jobs.get()) == 1
+
+
 def test_a_volume_is_claimed_once(site: Site) -> None:
     volume = site.pretend_claim("test-a")
     with pytest.raises(NomadConflict):
@@ -207,6 +229,14 @@ def test_release_of_databases_without_jobs(site: Site) -> None:
     assert "databases/test-a" in site.paths()
     erased = site.release("test-a", "test-b", purge=True)
     assert (erased["changed"], erased["erased"], erased["missing"]) == (True, ["test-a"], ["test-b"])
+    assert site.paths() == set()
+    assert record["volume"] not in site.volumes()
+
+
+def test_two_runs_erase_at_once(site: Site) -> None:
+    (record,) = site.claim("test-a")["databases"]
+    with ThreadPoolExecutor(2) as runs:
+        list(runs.map(lambda _run: site.release("test-a", purge=True), range(2)))
     assert site.paths() == set()
     assert record["volume"] not in site.volumes()
 
