@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from ansible_collections.infinite.databases.plugins.module_utils import database
 from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, Pool, PoolState
+from benchmarks.report import wait_quiet
 
 ROOT = Path(__file__).resolve().parents[1]
 ROLE = ROOT / "roles" / "database"
@@ -39,7 +41,9 @@ class Run:
     """A command, as somebody who waits for it sees it."""
 
     seconds: float
-    changed: int = 0
+    # Of the command itself; what it makes the node do is not in it.
+    processor_seconds: float
+    changed: int
 
 
 class Environment:
@@ -76,12 +80,15 @@ class Environment:
         command = ["ansible-playbook", "-i", self.inventory, path]
         if extra:
             command += ["-e", json.dumps(extra)]
-        start = time.perf_counter()
+        wait_quiet()
+        start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=PLAYBOOK_SECONDS)
         seconds = time.perf_counter() - start
         if done.returncode != 0:
             raise BenchError(f"{' '.join(command)[:200]} failed:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
-        return Run(seconds, sum(int(count) for count in re.findall(r"changed=(\d+)", done.stdout)))
+        now = resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+        return Run(seconds, processor, sum(int(count) for count in re.findall(r"changed=(\d+)", done.stdout)))
 
     def provision(self, names: Sequence[str], **extra: Any) -> Run:
         if len(names) == 1:
@@ -136,7 +143,6 @@ class Environment:
         extra = {} if count is None else {"database_pool_size": {VERSION: count}}
         self.playbook("benchmarks/playbooks/pool.yml", **extra)
         self.wait_pool()
-        time.sleep(1)
 
     def drain_pool(self) -> None:
         """Remove the prepared volumes, each claimed first so that nobody gets it meanwhile."""

@@ -13,6 +13,7 @@ import psycopg
 from ansible_collections.infinite.databases.plugins.module_utils.database import job_variables
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job
 from benchmarks.environment import PREFIX, ROLE, VERSION, BenchError, Environment
+from benchmarks.report import wait_quiet
 
 
 def empty_playbook(env: Environment) -> float:
@@ -47,6 +48,7 @@ def job_to_query(env: Environment, number: int) -> float:
     defaults = env.defaults["database_defaults"]
     variables = job_variables(record, defaults, env.images, env.domain, env.namespace)
     job = parse_job(env.client, (ROLE / "files" / "postgres.nomad.hcl").read_text(), variables)
+    wait_quiet()
     start = time.perf_counter()
     env.client.jobs.post(json={"Job": job})
     while True:

@@ -8,10 +8,14 @@ import json
 import os
 import platform
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+# The part of the processors that is free when nothing but idle databases runs.
+QUIET = 0.8
 
 
 @dataclass
@@ -76,6 +80,25 @@ def hardware() -> dict[str, str]:
 
 def load() -> str:
     return " ".join(f"{value:.1f}" for value in os.getloadavg())
+
+
+def idle_part(seconds: float) -> float:
+    """Which part of the processors had nothing to do. proc(5), /proc/stat: user nice system idle iowait ..."""
+
+    def times() -> list[int]:
+        return [int(value) for value in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+
+    before = times()
+    time.sleep(seconds)
+    passed = [after - earlier for earlier, after in zip(before, times(), strict=True)]
+    return (passed[3] + passed[4]) / max(1, sum(passed))
+
+
+def wait_quiet(most: float = 20) -> None:
+    """Until the machine has been at rest for a second, so that a run meets itself; or not, where others never rest."""
+    deadline = time.monotonic() + most
+    while idle_part(1) < QUIET and time.monotonic() < deadline:
+        pass
 
 
 def to_json(figures: Sequence[Figure], facts: dict[str, Any]) -> str:

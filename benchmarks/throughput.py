@@ -16,7 +16,7 @@ from pathlib import Path
 from ansible_collections.infinite.databases.plugins.module_utils.database import MEBIBYTE, server_settings
 from benchmarks.environment import PREFIX, VERSION, BenchError, Environment
 from benchmarks.provisioning import new_names
-from benchmarks.report import Figure, show
+from benchmarks.report import Figure, show, wait_quiet
 
 SCALE = 5
 DIRECT = PREFIX + "direct"
@@ -122,6 +122,7 @@ def compare(env: Environment, rounds: int, seconds: int) -> Iterator[Figure]:
             through: list[float] = []
             directly: list[float] = []
             for _ in range(rounds):
+                wait_quiet()
                 here = select_only(url, clients, seconds)
                 there = select_only(direct.url, clients, seconds)
                 latency.samples.append(here[0] - there[0])

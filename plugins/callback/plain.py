@@ -14,10 +14,14 @@ author:
   - Infinite Databases contributors (@infinite-databases)
 """
 
+import re
 import sys
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+
+# What Ansible puts before a plugin's own words.
+WRAPPING = re.compile(r"^Task failed: .*The \w+ plugin '[\w.]+' failed: ", re.DOTALL)
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -33,7 +37,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         # What no_log hides is followed by a task that says it in words that may be seen.
         if "censored" not in result.result:
-            print(result.result.get("msg", "failed"), file=sys.stderr)
+            print(WRAPPING.sub("", result.result.get("msg", "failed")), file=sys.stderr)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self.v2_runner_on_failed(result)
