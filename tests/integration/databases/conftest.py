@@ -1,6 +1,9 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The local environment as its user sees it: playbooks, URLs and queries. Databases of other names than test-* are let alone."""
+"""The local environment as its user sees it: playbooks, URLs and queries.
+
+Databases are called test-*, those of other names are let alone. They are erased before and after all tests, in one call.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NODE = "infinite-node-1"
 PREFIX = "test-"
 # Enough that the tests rarely wait for the pool; what is left over is used by the environment's owner.
-SPARE_VOLUMES = 6
+SPARE_VOLUMES = 12
 
 
 @dataclass
@@ -215,16 +218,3 @@ def first(user: User) -> str:
     """A database that is there."""
     user.run("provision", db="test-first")
     return "test-first"
-
-
-@pytest.fixture
-def names(user: User) -> Iterator[Callable[[str], str]]:
-    """Names for databases that end with the test."""
-    given: list[str] = []
-
-    def name(suffix: str) -> str:
-        given.append(PREFIX + suffix)
-        return given[-1]
-
-    yield name
-    user.erase(given)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import psycopg
@@ -12,17 +11,12 @@ import pytest
 
 from .conftest import User
 
-Names = Callable[[str], str]
 
-
-def test_destroy_keeps_and_purge_erases(user: User, names: Names) -> None:
-    name = names("life")
+def test_destroy_keeps_and_purge_erases(user: User) -> None:
+    name = "test-life"
     user.run("provision", db=name)
     user.query(name, "create table kept as select 42 as answer")
     url, record = user.url(name), user.variable(f"databases/{name}")
-
-    foretold = user.changes_nothing(lambda: user.run("destroy", "--check", db=name))
-    assert "Check mode, nothing was changed." in foretold.out
 
     stopped = user.run("destroy", plain=True, db=name)
     assert f"{name}: stopped. Its data and credentials are kept." in stopped.out
@@ -39,6 +33,7 @@ def test_destroy_keeps_and_purge_erases(user: User, names: Names) -> None:
     assert user.query(name, "select answer from kept") == 42
 
     foretold = user.changes_nothing(lambda: user.run("destroy", "--check", db=name, purge=True))
+    assert "Check mode, nothing was changed." in foretold.out
     erased = user.run("destroy", plain=True, db=name, purge="true")
     assert f"{name}: erased, with its data and credentials." in erased.out
     assert not user.has_job(name)
@@ -53,8 +48,8 @@ def test_destroy_keeps_and_purge_erases(user: User, names: Names) -> None:
     assert f"{name}: there is no such database." in gone.out
 
 
-def test_an_erased_name_starts_anew(user: User, names: Names) -> None:
-    name = names("anew")
+def test_an_erased_name_starts_anew(user: User) -> None:
+    name = "test-anew"
     user.run("provision", db=name)
     before = user.variable(f"databases/{name}")
     user.query(name, "create table old ()")
@@ -66,8 +61,8 @@ def test_an_erased_name_starts_anew(user: User, names: Names) -> None:
     assert user.query(name, "select count(*) from pg_tables where tablename = 'old'") == 0
 
 
-def test_protect_refuses_both(user: User, names: Names) -> None:
-    name = names("guarded")
+def test_protect_refuses_both(user: User) -> None:
+    name = "test-guarded"
     user.run("provision", db=name, protect=True)
     since = user.query(name, "select pg_postmaster_start_time()")
     for purge in ("false", "true"):
@@ -82,8 +77,8 @@ def test_protect_refuses_both(user: User, names: Names) -> None:
     assert "stopped" in user.run("destroy", plain=True, db=name).out
 
 
-def test_interrupted_erasing_is_finished_by_the_next(user: User, names: Names) -> None:
-    name = names("half")
+def test_interrupted_erasing_is_finished_by_the_next(user: User) -> None:
+    name = "test-half"
     user.run("provision", db=name)
     volume = user.variable(f"databases/{name}")["volume"]
     user.kill_when(user.start("destroy", db=name, purge=True), lambda: not user.claims_of(name))
