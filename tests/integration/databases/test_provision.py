@@ -68,13 +68,15 @@ def test_two_runs_for_two_names(user: User) -> None:
 
 
 def test_a_list_in_one_run(user: User, first: str) -> None:
-    small, large = "test-small", "test-large"
-    wanted = [{"name": small}, {"name": large, "memory": 128, "memory_max": 512, "settings": {"work_mem": "7MB"}}, {"name": first}]
+    small, large = f"test-{'s' * 58}", "test-large"
+    settings = {"work_mem": "7MB", "search_path": '"$user", public, it\'s'}
+    wanted = [{"name": small}, {"name": large, "memory": 128, "memory_max": 512, "settings": settings}, {"name": first}]
     done = user.run("provision", databases=wanted)
     assert [line for line in (f"{small}: created", f"{large}: created", f"{first}: unchanged") if line not in done.out] == []
     assert user.query(small, "show shared_buffers") == "64MB"
     assert user.query(large, "show shared_buffers") == "128MB"
     assert user.query(large, "show work_mem") == "7MB"
+    assert user.query(large, "show search_path") == settings["search_path"]
     # What is left out keeps its value.
     assert user.run("provision", db=large).changed == 0
     assert user.run("provision", db=large, settings={"work_mem": "9MB"}).changed > 0
@@ -140,6 +142,17 @@ def test_secrets_stay_where_they_belong(user: User) -> None:
 def running(user: User, name: str) -> str:
     allocs = user.client.job.get(name, "allocations")
     return str(next(alloc["ID"] for alloc in allocs if alloc["ClientStatus"] == "running"))
+
+
+def test_why_it_does_not_answer(user: User) -> None:
+    huge = {"name": "test-huge", "memory": 16_000_000}
+    done = user.run("provision", plain=True, fails=True, databases=[huge], database_timeout=1)
+    assert "test-huge at test-huge." in done.err
+    assert "did not answer within 1 s" in done.err
+    assert "Nomad says: is pending; no node can take it: group postgres: memory (exhausted on 1 nodes)" in done.err
+    assert done.err.count("\n") == 1
+    # Asked for what there is, the same database comes up.
+    assert "test-huge: updated" in user.run("provision", db="test-huge", memory=64).out
 
 
 def test_all_bad_descriptions_in_one_pass(user: User) -> None:
