@@ -94,7 +94,7 @@ def idle_part(seconds: float) -> float:
     return (passed[3] + passed[4]) / max(1, sum(passed))
 
 
-def wait_quiet(most: float = 20) -> None:
+def wait_quiet(most: float = 8) -> None:
     """Until the machine has been at rest for a second, so that a run meets itself; or not, where others never rest."""
     deadline = time.monotonic() + most
     while idle_part(1) < QUIET and time.monotonic() < deadline:
