@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import (
     CLAIMS,
@@ -45,6 +46,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     pool = Pool(client, params["images"], params["pool_job"])
     size = {str(version): int(count) for version, count in params["size"].items()}
+    without_image = sorted(version for version, count in size.items() if count and version not in params["images"])
+    if without_image:
+        raise InvalidInput(
+            f"Nothing was changed: there is no image of PostgreSQL {', '.join(without_image)} here for the pool; "
+            "add it to postgres_image_versions and run site.yml, or take it out of database_pool_size"
+        )
     volumes, jobs, variables = read_lists(client)
     unused = pool.unused_claims(read_state(volumes, jobs, variables), time.time())
     returned = [claim["Path"].removeprefix(CLAIMS) for claim in unused]
