@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NODE = "infinite-node-1"
 PREFIX = "test-"
 # Enough that the tests rarely wait for the pool; what is left over is used by the environment's owner.
-SPARE_VOLUMES = 16
+SPARE_VOLUMES = 20
 
 
 @dataclass

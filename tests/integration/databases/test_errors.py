@@ -59,6 +59,11 @@ def test_one_line(user: User, first: str, verb: str, trouble: dict[str, Any], me
     assert done.out == ""
 
 
+@pytest.mark.parametrize("verb", ["url", "destroy"])
+def test_no_name(user: User, verb: str) -> None:
+    assert "Which database? Add -e db=NAME" in user.run(verb, plain=True, fails=True).err
+
+
 def test_no_environment(user: User, tmp_path: Path) -> None:
     done = user.run("provision", plain=True, fails=True, db="test-nowhere", environment_state_dir=str(tmp_path))
     assert f"Environment 'local' is not set up: no {tmp_path}/connection.yml" in done.err

@@ -117,11 +117,13 @@ def test_secrets_stay_where_they_belong(user: User) -> None:
     name = "test-canary"
     done = user.run("provision", "-vvv", "--diff", db=name)
     again = user.run("provision", "-vvv", "--diff", db=name, memory=80)
+    failed = user.run("provision", "-vvv", fails=True, db=name, database_port=1, database_timeout=0)
+    assert "nothing listens there" in failed.out
     password = user.variable(f"databases/{name}")["password"]
     verifier = user.variable(f"nomad/jobs/{name}")["verifier"]
     job = user.client.job.get(name)
     places = {
-        "the output": done.out + done.err + again.out + again.err,
+        "the output": "".join(run.out + run.err for run in (done, again, failed)),
         "the job": json.dumps(job),
         "its versions": json.dumps(user.client.job.get(name, "versions")),
         "its allocations": json.dumps(user.client.job.get(name, "allocations")),
