@@ -33,6 +33,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl impor
 JOB_PREFIX = "_pool-"
 CLAIMS = "pool/"
 RECORDS = "databases/"
+JOB_STATES = ("failed", "preparing", "ready")
 VOLUME = re.compile(r"pg([0-9]+)-[0-9a-f]{12}")
 META_VOLUMES = "infinite_pool_volumes"
 META_VOLUME = "infinite_volume"
@@ -113,8 +114,8 @@ def read_state(
         names = (meta.get(META_VOLUMES) or "").split()
         by_job[job["ID"]] = names
         for name in names:
-            # Several jobs may have tried one volume; a success is final, since preparing twice does nothing.
-            by_volume[name] = "ready" if by_volume.get(name) == "ready" else job_state(job)
+            # Several jobs may have tried one volume: the best that one of them says counts.
+            by_volume[name] = max(by_volume.get(name, JOB_STATES[0]), job_state(job), key=JOB_STATES.index)
     taken = {claim["Path"].removeprefix(CLAIMS) for claim in claims}
     found = []
     for volume in volumes:

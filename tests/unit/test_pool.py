@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -73,11 +74,13 @@ def test_read_state() -> None:
     assert state.having("ready", "15") == []
 
 
-def test_a_success_is_final_in_whatever_order_jobs_are_listed() -> None:
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_best_of_several_jobs_counts(order: tuple[int, ...]) -> None:
     name = NAMES[0]
     jobs = [pool_job("a", [name], Complete=1), pool_job("b", [name], "dead", Failed=1), pool_job("c", [name], Starting=1)]
-    for order in (jobs, jobs[::-1]):
-        assert [one.state for one in pool.read_state([stub(name)], order, []).volumes] == ["ready"]
+    for left_out, expected in ((None, "ready"), (0, "preparing")):
+        listed = [jobs[place] for place in order if place != left_out]
+        assert [one.state for one in pool.read_state([stub(name)], listed, []).volumes] == [expected]
 
 
 def state_of(**states: str) -> pool.PoolState:
