@@ -104,6 +104,21 @@ def test_a_full_pool_is_left_alone(site: Site) -> None:
     assert site.volumes() == before
 
 
+def test_filling_in_check_mode(site: Site) -> None:
+    before = site.volumes()
+    foretold = site.fill(5, check_mode=True)
+    assert (foretold["changed"], foretold["created"], foretold["ready"]) == (True, {"17": 3}, {"17": 2})
+    assert site.volumes() == before
+
+
+def test_a_pool_of_a_version_without_an_image(site: Site) -> None:
+    before = site.volumes()
+    params = {"size": {"16": 1, "15": 0}, "images": {"17": "image"}, "pool_job": POOL_JOB, "wait": False, "wait_timeout": 1}
+    refused = site.execute(database_pool.SPEC, False, True, **params)
+    assert refused["msg"].startswith("Nothing was changed: there is no image of PostgreSQL 16 here for the pool")
+    assert site.volumes() == before
+
+
 def test_a_claim_takes_a_prepared_volume_and_keeps_it(site: Site) -> None:
     made = site.claim("test-a")
     (record,) = made["databases"]
