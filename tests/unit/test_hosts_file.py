@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-import io
 import multiprocessing
+import time
+from collections.abc import Callable
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -154,35 +156,40 @@ def test_refused(path: Path, params: dict[str, Any], message: str) -> None:
     assert path.read_text() == OTHERS
 
 
-def add(place: int, path: Path) -> None:
-    run(path, [f"n{place}.db.invalid"])
-
-
-def test_killed_while_writing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the two system calls: the file was longer before, and nothing of that is left but empty lines."""
-    path.write_text(OTHERS + BLOCK)
-
-    class Interrupted(io.FileIO):
-        def truncate(self, size: int | None = None) -> int:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(hosts_file, "open", lambda path, *_args, **_keywords: Interrupted(path, "r+"), raising=False)
-    with pytest.raises(KeyboardInterrupt):
-        hosts_file.write(str(path), OTHERS)
-    assert path.read_text().rstrip("\n") == OTHERS.rstrip("\n")
+def add_when(go: Event, path: Path) -> None:
+    go.wait()
+    run(path, ["n1.db.invalid"])
 
 
 def test_runs_at_once_lose_no_name(path: Path) -> None:
-    """Processes, as playbooks are."""
+    """A run waits for another, and then sees what that has written. Processes, as playbooks are."""
     context = multiprocessing.get_context("fork")
-    runs = [context.Process(target=add, args=(place, path)) for place in range(8)]
-    for one in runs:
-        one.start()
-    for one in runs:
-        one.join()
+    go = context.Event()
+    # Started first: a lock would be inherited.
+    other = context.Process(target=add_when, args=(go, path), daemon=True)
+    other.start()
+    with hosts_file.locked(str(path)):
+        go.set()
+        inode = path.parent.stat().st_ino
+        wait_until(lambda: f":{inode} " in waiting_locks())
+        path.write_text(OTHERS + BLOCK)
+    other.join(10)
+    assert other.exitcode == 0
     others, entries = split(path.read_text().splitlines(), BEGIN, END)
-    assert len(entries) == 8
     assert others == OTHERS.splitlines()
+    assert sorted(entries) == ["a.db.invalid", "b.db.invalid", "n1.db.invalid"]
+
+
+def waiting_locks() -> str:
+    """proc(5): a process that waits is shown with an arrow."""
+    return "\n".join(line for line in Path("/proc/locks").read_text().splitlines() if "->" in line)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("names", [[], ["a.db.invalid"]])

@@ -95,7 +95,7 @@ def state_of(**states: str) -> pool.PoolState:
         ({}, {"17": 3}, {"17": 3}),
         ({}, {"17": 0}, {}),
         ({"pg17_a": "ready", "pg17_b": "preparing"}, {"17": 3}, {"17": 1}),
-        ({"pg17_a": "ready", "pg17_b": "claimed"}, {"17": 1}, {}),
+        ({"pg17_a": "ready", "pg17_b": "claimed"}, {"17": 2}, {"17": 1}),
         ({"pg17_a": "ready", "pg17_b": "ready"}, {"17": 1}, {}),
         ({"pg17_a": "failed", "pg17_b": "unknown"}, {"17": 2}, {}),
         ({"pg17_a": "ready"}, {"17": 1, "15": 2}, {"15": 2}),
