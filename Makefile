@@ -18,15 +18,16 @@ args ?=
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-# A value travels as JSON in single quotes, so that a bad name reaches the validation whole.
+# A value travels as it was typed, never expanded by make, as JSON in single quotes: a bad name reaches the validation whole.
 quote = '$(subst ','\'',$(1))'
-json = "$(subst ",\",$(subst \,\\,$(1)))"
-extra = $(if $(2),-e $(call quote,{"$(1)": $(call json,$(2))}))
+json = "$(subst ",\",$(subst \,\\,$(value $(1))))"
+given = $(filter command environment,$(origin $(1)))
+extra = $(if $(call given,$(1)),-e $(call quote,{"$(1)": $(call json,$(1))}))
 # The port that the environment was set up with stays, unless another is given.
 state := $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/infinite.databases/local
 recorded_port = $(shell sed -n 's/^database_port: *//p' '$(state)/connection.yml' 2>/dev/null)
-chosen_port = $(if $(port),$(port),$(recorded_port))
-need_db = $(if $(db),,$(error Which database? make $@ db=NAME))
+chosen_port = $(or $(value port),$(recorded_port))
+need_db = $(if $(call given,db),,$(error Which database? make $@ db=NAME))
 
 .PHONY: help setup up provision list url destroy down clean test test-unit lint bench
 .DEFAULT_GOAL := help
@@ -45,14 +46,14 @@ setup: ## Install Ansible and its libraries (into ~/.cache), link the collection
 	@scripts/setup dev
 
 up: .venv/.ready ## Run the local nodes and bootstrap them
-	@ansible-playbook local_up.yml site.yml $(if $(chosen_port),-e $(call quote,{"environment_port": $(chosen_port)})) $(args)
+	@ansible-playbook local_up.yml site.yml $(if $(chosen_port),-e $(call quote,environment_port=$(chosen_port))) $(args)
 
 provision: .venv/.ready ## db=NAME: make a database; without db, those of the inventory
-	@if [[ ! ' $(args) ' =~ ' --check ' ]] && ! scripts/environment-ready $(port); then \
+	@if [[ ! ' $(args) ' =~ ' '(--check|-C)' ' ]] && ! scripts/environment-ready $(call quote,$(value port)); then \
 	    echo "The local environment is not running: setting it up (minutes the first time, seconds later)"; \
 	    $(MAKE) up args=; \
 	fi
-	@ansible-playbook provision.yml $(call extra,db,$(db)) $(args)
+	@ansible-playbook provision.yml $(call extra,db) $(args)
 
 plain = ANSIBLE_STDOUT_CALLBACK=infinite.databases.plain ansible-playbook
 
@@ -61,10 +62,10 @@ list: .venv/.ready ## List the databases and how many prepared volumes wait
 
 # Nothing but the URL on stdout, so that it can stand in $(make -s url db=mydb).
 url: .venv/.ready ## db=NAME: print the database's URL
-	$(need_db)@$(plain) url.yml $(call extra,db,$(db)) $(args)
+	$(need_db)@$(plain) url.yml $(call extra,db) $(args)
 
 destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: erase it)
-	$(need_db)@ansible-playbook destroy.yml $(call extra,db,$(db)) $(call extra,purge,$(purge)) $(args)
+	$(need_db)@ansible-playbook destroy.yml $(call extra,db) $(call extra,purge) $(args)
 
 down: .venv/.ready ## Remove the local nodes and all databases on them
 	@ansible-playbook local_down.yml $(args)

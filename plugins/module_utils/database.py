@@ -25,8 +25,7 @@ MANAGED_SETTINGS = frozenset(
         "hba_file",
         "ident_file",
         "listen_addresses",
-        "log_directory",
-        "log_filename",
+        "log_destination",
         "logging_collector",
         "password_encryption",
         "port",
@@ -65,8 +64,8 @@ def check_name(value: Any) -> str:
 def whole_number(low: int, high: int, unit: str) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         # `-e memory=512` gives a string.
-        text = str(value) if not isinstance(value, bool) else ""
-        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+        text = str(value)
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
             raise ValueError(f"{quoted(value)} is not a whole number of {unit} from {low} to {high}")
         return int(text)
 
@@ -82,7 +81,7 @@ def check_boolean(value: Any) -> bool:
 
 
 def check_version(value: Any) -> str:
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,2}", str(value), re.ASCII):
+    if not re.fullmatch(r"[0-9]{1,2}", str(value)):
         raise ValueError(f"{quoted(value)} is not a major version of PostgreSQL, such as 17")
     return str(value)
 
@@ -177,9 +176,7 @@ def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: s
     """The one string that a database's user needs. https://www.postgresql.org/docs/current/libpq-connect.html"""
     options = {"sslmode": "verify-full"} | ({"sslrootcert": ca_cert} if ca_cert else {})
     password = "********" if masked else quote(record["password"], safe="")
-    return (
-        f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{urlencode(options, safe='/')}"
-    )
+    return f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{urlencode(options, safe='/', quote_via=quote)}"
 
 
 def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:
@@ -200,9 +197,6 @@ def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:
         "max_logical_replication_workers": "0",
         "huge_pages": "off",
         "log_line_prefix": "%m [%p] %q%u@%d ",
-        "log_rotation_age": "7d",
-        "log_rotation_size": "0",
-        "log_truncate_on_rotation": "on",
         # A client that vanished without a word gives its connection back after about two minutes.
         "tcp_keepalives_idle": "60",
         "tcp_keepalives_interval": "10",
@@ -214,10 +208,9 @@ def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:
         "hba_file": "/tmp/pg_hba.conf",
         "unix_socket_directories": "/tmp",
         "password_encryption": "scram-sha-256",
-        # Where Nomad looks for a task's log: see postgres.nomad.hcl.
-        "logging_collector": "on",
-        "log_directory": "/alloc/logs",
-        "log_filename": "postgres.stderr.0",
+        # start.sh takes the log from the server's standard error.
+        "log_destination": "stderr",
+        "logging_collector": "off",
     }
 
 

@@ -16,6 +16,7 @@ import json
 import random
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput, NomadConflict
@@ -33,6 +34,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "default_version": {"type": "str", "default": "17"},
     "images": {"type": "dict", "required": True},
     "pool_job": {"type": "str", "required": True},
+    "keep": {"type": "bool", "default": True},
 }
 
 
@@ -100,11 +102,11 @@ class Claims:
     def read(self, name: str) -> dict[str, Any]:
         return read_record(self.client, name)
 
-    def write(self, record: Mapping[str, Any], index: int) -> None:
+    def write(self, record: Mapping[str, Any], index: int) -> int:
+        """The record's new index."""
         items = {key: record[key] for key in ("user", "password", "version", "volume")}
-        self.client.variables.write(
-            RECORDS + record["name"], items | {"spec": json.dumps(record["spec"], sort_keys=True)}, cas=index
-        )
+        items["spec"] = json.dumps(record["spec"], sort_keys=True)
+        return int(self.client.variables.write(RECORDS + record["name"], items, cas=index)["ModifyIndex"])
 
     def ensure_verifier(self, record: Mapping[str, Any]) -> bool:
         """Derive the verifier from the record where an interrupted run left it out."""
@@ -117,16 +119,19 @@ class Claims:
             return False
         return True
 
-    def claim_volume(self, name: str, volume: Volume) -> bool:
-        """False if another run was quicker."""
+    def claim_volume(self, name: str, volume: Volume, index: int = 0) -> int:
+        """The claim's index; 0 if another run was quicker. With the index of a claim of ours, claim it again."""
         try:
-            self.client.variables.write(CLAIMS + volume.name, {"database": name}, cas=0)
+            return int(self.client.variables.write(CLAIMS + volume.name, {"database": name}, cas=index)["ModifyIndex"])
         except NomadConflict:
-            return False
-        return True
+            return 0
 
-    def create(self, asked: Mapping[str, Any], volume: Volume) -> dict[str, Any]:
-        """The new record; or that of the run that was quicker, and the volume goes back."""
+    def create(self, asked: Mapping[str, Any], volume: Volume, claim: int) -> dict[str, Any] | None:
+        """The new record; or that of the run that was quicker, and the volume goes back; None if the claim was lost.
+
+        A run that was held up for long enough finds its claim given back as unused, and perhaps claimed by another: it is
+        claimed again after the record was written, with the index of the first time.
+        """
         record = {
             "name": asked["name"],
             "user": asked["name"],
@@ -137,11 +142,15 @@ class Claims:
             "created": True,
         }
         try:
-            self.write(record, 0)
+            index = self.write(record, 0)
         except NomadConflict:
-            self.client.variables.delete(CLAIMS + volume.name)
+            with suppress(NomadConflict):
+                self.client.variables.delete(CLAIMS + volume.name, cas=claim)
             return self.read(asked["name"])
-        return record
+        if self.claim_volume(asked["name"], volume, claim):
+            return record
+        self.client.variables.delete(RECORDS + asked["name"], cas=index)
+        return None
 
     def create_all(self, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Records for databases that have none, from the pool, which is filled first where it does not suffice."""
@@ -161,11 +170,13 @@ class Claims:
                 fresh = [v for version, count in lacking.items() for v in self.pool.create_volumes(version, count, nodes)]
                 self.pool.wait(self.pool.prepare(fresh), PREPARE_SECONDS)
                 given += assign([one for one in todo.values() if one["name"] not in dict(given)], fresh)[0]
-            won = values(self.client.map(lambda pair: (pair, self.claim_volume(*pair)), given))
-            mine = [pair for pair, claimed in won if claimed]
-            created += values(self.client.map(lambda pair: self.create(todo[pair[0]], pair[1]), mine))
-            for name, _volume in mine:
-                del todo[name]
+            claims = values(self.client.map(lambda pair: (*pair, self.claim_volume(*pair)), given))
+            mine = [claim for claim in claims if claim[2]]
+            made = values(self.client.map(lambda claim: self.create(todo[claim[0]], claim[1], claim[2]), mine))
+            for record in made:
+                if record:
+                    created.append(record)
+                    del todo[record["name"]]
             state, fresh = None, []
         return created
 
@@ -192,7 +203,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     missing = [
         one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records
     ]
-    without_image = sorted({one["version"] for one in missing} - set(params["images"]))
+    without_image = sorted({one["version"] for one in [*missing, *records.values()]} - set(params["images"]))
     if without_image:
         raise InvalidInput(
             f"Nothing was changed: there is no image of PostgreSQL {', '.join(without_image)} here; "
@@ -209,17 +220,20 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         created = claims.create_all(missing)
     records |= {record["name"]: record for record in created}
 
+    unkept: list[str] = []
+
     def settle(asked: Mapping[str, Any]) -> bool:
         """Bring what is derived from the record, and what was asked for now, up to date."""
         record = records[asked["name"]]
         spec = merge_spec(record["spec"], asked)
         differs = bool(spec != record["spec"])
         record["spec"] = spec
-        if check_mode:
-            return differs
-        if differs:
+        if differs and not params["keep"]:
+            unkept.append(record["name"])
+        elif differs and not check_mode:
             claims.write(record, record["index"])
-        return claims.ensure_verifier(record) or differs
+        verified = not check_mode and claims.ensure_verifier(record)
+        return verified or (differs and params["keep"])
 
     outcomes = client.map(settle, databases)
     failures = [f"{outcome.item['name']}: {outcome.error}" for outcome in outcomes if outcome.error]
@@ -230,6 +244,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "changed": bool(changed),
         "databases": [{k: v for k, v in records[one["name"]].items() if k != "index"} for one in databases],
         "names_created": [record["name"] for record in created if record["created"]],
+        "names_unkept": sorted(unkept),
         "diff": {"before": "", "after": "".join(f"+ {name}\n" for name in changed)},
         "api_calls": client.api_calls,
     }

@@ -53,6 +53,11 @@ def check_protection(records: Sequence[Mapping[str, Any]]) -> None:
 def erase(client: NomadClient, record: Mapping[str, Any], volumes: Mapping[str, str]) -> None:
     """Everything of a database whose job has ended."""
     name, volume = record["name"], record["volume"]
+    owner = client.variables.read(CLAIMS + volume)["Items"]["database"] if volume in volumes else name
+    if owner != name:
+        raise InvalidInput(
+            f"its volume {volume} is claimed by {owner}; nothing of it was erased, see `nomad var get {CLAIMS}{volume}`"
+        )
     if volume in volumes:
         remove(client, volume, volumes[volume], client.namespace)
     for path in (CLAIMS + volume, VERIFIERS + name, RECORDS + name):

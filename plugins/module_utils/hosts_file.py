@@ -80,7 +80,7 @@ def plan(entries: dict[str, str], names: Iterable[str], address: str | None, rem
 def read(path: str) -> str:
     try:
         # Whatever bytes are in somebody's comments come out as they went in.
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
     except OSError as error:
         raise InvalidInput(f"Cannot read {path} ({error.strerror}); is it the hosts file?") from None
@@ -145,7 +145,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     with locked(path):
         before = read(path)
         try:
-            others, entries = split(before.splitlines(), begin, end)
+            others, entries = split(before.removesuffix("\n").split("\n") if before else [], begin, end)
         except InvalidInput as error:
             raise InvalidInput(f"{path}: {error}") from None
         desired = plan(entries, names, address, params["all"])

@@ -12,6 +12,7 @@ initdb takes another second. So volumes are made ahead. What is known of them is
 
 from __future__ import annotations
 
+import random
 import re
 import secrets
 import time
@@ -147,6 +148,8 @@ class Pool:
             raise InvalidInput(
                 f"Nomad at {self.client.address} has no ready client to put a database on; see `nomad node status`, or run site.yml"
             )
+        # Each run begins with another one, so that volumes made one at a time are spread, too.
+        random.shuffle(found)
         return found
 
     def create_volumes(self, version: str, count: int, nodes: Sequence[str]) -> list[Volume]:

@@ -41,6 +41,12 @@ options:
     description: The job that prepares volumes, in HCL.
     type: str
     required: true
+  keep:
+    description:
+      - Keep what is asked for an existing database in its record.
+      - Without it, the answer has it and the record does not, until a second call when it is known to work.
+    type: bool
+    default: true
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -84,6 +90,11 @@ databases:
     created:
       description: Whether the record is new.
       type: bool
+names_unkept:
+  description: The names of the databases whose record lacks something of what was asked for, because O(keep) is not set.
+  returned: success
+  type: list
+  elements: str
 names_created:
   description: The names of the new databases.
   returned: success

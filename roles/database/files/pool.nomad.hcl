@@ -35,7 +35,7 @@ job "pool" {
   name      = var.id
   namespace = var.namespace
   type      = "batch"
-  # Below the databases: preparing never takes a place that a database needs.
+  # After the databases, where both wait for a place.
   priority = 20
   meta     = var.meta
 

@@ -86,20 +86,25 @@ job "postgres" {
       mode     = "delay"
     }
 
+    # Where not even a container could be started, as on a volume that is not mounted, tried until it can. The volume
+    # is on one node, and so is every allocation.
     reschedule {
-      attempts  = 0
-      unlimited = false
+      delay          = "30s"
+      delay_function = "constant"
+      unlimited      = true
     }
 
+    # A changed server that does not stay up is changed back.
     update {
       health_check     = "task_states"
-      min_healthy_time = "0s"
-      healthy_deadline = "2m"
+      min_healthy_time = "2s"
+      healthy_deadline = "20s"
+      auto_revert      = true
     }
 
-    # For the logs below; reserved, not enforced.
+    # For the logs below.
     ephemeral_disk {
-      size = 50
+      size = 20
     }
 
     volume "data" {
@@ -133,12 +138,12 @@ job "postgres" {
         }
       }
 
-      # Nomad's log collection costs two processes of 13 MB for each database. PostgreSQL writes where
-      # Nomad looks for a task's logs, so that `nomad alloc logs` answers all the same.
+      # Nomad's log collection costs two processes of 13 MB for each database. start.sh writes where Nomad looks for
+      # a task's logs, so that `nomad alloc logs` answers all the same.
       logs {
         disabled      = true
-        max_files     = 1
-        max_file_size = 10
+        max_files     = 2
+        max_file_size = 4
       }
 
       # SIGINT is PostgreSQL's fast shutdown; Nomad's default of 5 s would kill a checkpoint.
@@ -165,7 +170,15 @@ job "postgres" {
         destination = "local/start.sh"
         data        = <<-SCRIPT
           set -eu
-          exec 2>> /alloc/logs/postgres.stderr.0
+          # A start continues the numbers of the one before: the last piece is the newest.
+          piece=0
+          for log in /alloc/logs/postgres.stderr.*; do
+              if [ -e "$log" ] && [ "$${log##*.}" -ge $piece ]; then
+                  piece=$(($${log##*.} + 1))
+              fi
+          done
+          rm -f /alloc/logs/postgres.stderr.$((piece - 2))
+          exec 2>> /alloc/logs/postgres.stderr.$piece
           refuse() {
               echo "database $DATABASE: $1" >&2
               exit 1
@@ -183,12 +196,26 @@ job "postgres" {
           host  all      postgres all     reject
           host  all      all      all     scram-sha-256
           HBA
+          # What the server would not start with ends here, with its reason in the log.
+          postgres "$@" -C data_directory > /dev/null
+          # The server's log, in pieces of 4 MB of which two are kept: no client can fill the node's disk with it.
+          mkfifo /tmp/log
+          (
+              size=0
+              while IFS= read -r line; do
+                  printf '%s\n' "$line" >> /alloc/logs/postgres.stderr.$piece
+                  size=$((size + $${#line} + 1))
+                  [ $size -ge 4000000 ] || continue
+                  piece=$((piece + 1)) size=0
+                  rm -f /alloc/logs/postgres.stderr.$((piece - 2))
+              done < /tmp/log &
+          )
           # Left by a crash, and meaningless in a new PID namespace: the lock above is what protects the data.
           rm -f "$PGDATA/postmaster.pid"
           # In a subshell of its own, so that it is no child of the server: the postmaster takes an
           # unknown child's bad exit for a crash.
           (/bin/sh /local/grant.sh wait &)
-          exec postgres "$@"
+          exec postgres "$@" 2> /tmp/log
         SCRIPT
       }
 
@@ -205,10 +232,11 @@ job "postgres" {
               tries=$((tries + 1))
               sleep 0.02
           done
+          # Whatever the database's settings are, statements that hold the verifier stay out of its log.
+          export PGOPTIONS="-c log_statement=none -c log_min_duration_statement=-1 -c log_min_duration_sample=-1
+              -c log_min_error_statement=panic -c log_transaction_sample_rate=0"
           exec psql -X -q -v ON_ERROR_STOP=1 -v name="$DATABASE" -d postgres <<'SQL'
           \set verifier `cat /secrets/verifier`
-          -- A failing statement is logged with its text, and this one holds the verifier.
-          SET log_min_error_statement = panic;
           SELECT format('CREATE ROLE %I LOGIN', :'name')
            WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
           SELECT format('ALTER ROLE %I PASSWORD %L', rolname, :'verifier') FROM pg_authid
