@@ -176,7 +176,8 @@ def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: s
     """The one string that a database's user needs. https://www.postgresql.org/docs/current/libpq-connect.html"""
     options = {"sslmode": "verify-full"} | ({"sslrootcert": ca_cert} if ca_cert else {})
     password = "********" if masked else quote(record["password"], safe="")
-    return f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{urlencode(options, safe='/', quote_via=quote)}"
+    query = urlencode(options, safe="/", quote_via=quote)
+    return f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{query}"
 
 
 def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:
