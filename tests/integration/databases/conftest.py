@@ -27,7 +27,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.nomad import No
 
 ROOT = Path(__file__).resolve().parents[3]
 NODE = "infinite-node-1"
-PREFIX = "test-"
+PREFIX = "infinite-test-"
 # Enough that the tests rarely wait for the pool; what is left over is used by the environment's owner.
 SPARE_VOLUMES = 20
 
@@ -216,5 +216,5 @@ def user(environment: dict[str, Any]) -> Iterator[User]:
 @pytest.fixture(scope="session")
 def first(user: User) -> str:
     """A database that is there."""
-    user.run("provision", db="test-first")
-    return "test-first"
+    user.run("provision", db="infinite-test-first")
+    return "infinite-test-first"

@@ -19,7 +19,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.runner import M
 
 from .conftest import ROOT, User
 
-NAMESPACE = "test-pool"
+NAMESPACE = "infinite-test-pool"
 POOL_JOB = (ROOT / "roles/database/files/pool.nomad.hcl").read_text()
 LEFT_OVER = f"pg17-{secrets.token_hex(6)}"
 Result = dict[str, Any]
@@ -120,77 +120,77 @@ def test_a_pool_of_a_version_without_an_image(site: Site) -> None:
 
 
 def test_a_claim_takes_a_prepared_volume_and_keeps_it(site: Site) -> None:
-    made = site.claim("test-a")
+    made = site.claim("infinite-test-a")
     (record,) = made["databases"]
-    assert (made["changed"], made["names_created"], record["created"]) == (True, ["test-a"], True)
+    assert (made["changed"], made["names_created"], record["created"]) == (True, ["infinite-test-a"], True)
     assert re.fullmatch(r"[A-Za-z0-9_-]{32}", record["password"])
     assert site.volumes()[record["volume"]] == "claimed"
-    assert site.paths() == {"databases/test-a", "nomad/jobs/test-a", f"pool/{record['volume']}"}
-    assert record["password"] not in str(site.client.variables.read("nomad/jobs/test-a"))
-    again = site.claim("test-a")
+    assert site.paths() == {"databases/infinite-test-a", "nomad/jobs/infinite-test-a", f"pool/{record['volume']}"}
+    assert record["password"] not in str(site.client.variables.read("nomad/jobs/infinite-test-a"))
+    again = site.claim("infinite-test-a")
     assert (again["changed"], again["names_created"]) == (False, [])
     assert again["databases"] == [record | {"created": False}]
 
 
 def test_claiming_in_check_mode(site: Site) -> None:
-    foretold = site.claim("test-a", "test-b", "test-c", check_mode=True)
+    foretold = site.claim("infinite-test-a", "infinite-test-b", "infinite-test-c", check_mode=True)
     assert foretold["changed"]
-    assert foretold["names_created"] == ["test-a", "test-b", "test-c"]
+    assert foretold["names_created"] == ["infinite-test-a", "infinite-test-b", "infinite-test-c"]
     assert {record["password"] for record in foretold["databases"]} == {""}
     assert site.paths() == set()
 
 
 def test_runs_at_once_for_one_name(site: Site) -> None:
     with ThreadPoolExecutor(2) as runs:
-        results = list(runs.map(lambda _run: site.claim("test-a"), range(2)))
+        results = list(runs.map(lambda _run: site.claim("infinite-test-a"), range(2)))
     records = [result["databases"][0] for result in results]
     assert len({(record["password"], record["volume"]) for record in records}) == 1
-    assert sorted(result["names_created"] for result in results) == [[], ["test-a"]]
-    assert site.paths() == {"databases/test-a", "nomad/jobs/test-a", f"pool/{records[0]['volume']}"}
+    assert sorted(result["names_created"] for result in results) == [[], ["infinite-test-a"]]
+    assert site.paths() == {"databases/infinite-test-a", "nomad/jobs/infinite-test-a", f"pool/{records[0]['volume']}"}
 
 
 def test_runs_at_once_for_two_names(site: Site) -> None:
     with ThreadPoolExecutor(2) as runs:
-        results = list(runs.map(site.claim, ["test-a", "test-b"]))
+        results = list(runs.map(site.claim, ["infinite-test-a", "infinite-test-b"]))
     assert len({result["databases"][0]["volume"] for result in results}) == 2
 
 
 def test_a_missing_verifier_is_derived_again(site: Site) -> None:
-    (record,) = site.claim("test-a")["databases"]
-    site.client.variables.delete("nomad/jobs/test-a")
-    again = site.claim("test-a")
+    (record,) = site.claim("infinite-test-a")["databases"]
+    site.client.variables.delete("nomad/jobs/infinite-test-a")
+    again = site.claim("infinite-test-a")
     assert again["changed"]
     assert again["databases"] == [record | {"created": False}]
-    assert site.client.variables.read("nomad/jobs/test-a")["Items"]["verifier"].startswith("SCRAM-SHA-256$4096:")
+    assert site.client.variables.read("nomad/jobs/infinite-test-a")["Items"]["verifier"].startswith("SCRAM-SHA-256$4096:")
 
 
 def test_what_is_asked_for_is_remembered(site: Site) -> None:
-    site.claim("test-a", memory=128, protect=True)
-    assert site.claim("test-a")["databases"][0]["spec"] == {"memory": 128, "protect": True}
-    foretold = site.claim("test-a", memory=256, check_mode=True)
+    site.claim("infinite-test-a", memory=128, protect=True)
+    assert site.claim("infinite-test-a")["databases"][0]["spec"] == {"memory": 128, "protect": True}
+    foretold = site.claim("infinite-test-a", memory=256, check_mode=True)
     assert foretold["changed"]
-    changed = site.claim("test-a", memory=256)
+    changed = site.claim("infinite-test-a", memory=256)
     assert (changed["changed"], changed["names_created"]) == (True, [])
     assert changed["databases"][0]["spec"] == {"memory": 256, "protect": True}
-    assert not site.claim("test-a", memory=256)["changed"]
+    assert not site.claim("infinite-test-a", memory=256)["changed"]
 
 
 def test_a_version_without_an_image(site: Site) -> None:
-    refused = site.claim("test-a", version="16", fails=True)
+    refused = site.claim("infinite-test-a", version="16", fails=True)
     assert refused["msg"].startswith("Nothing was changed: there is no image of PostgreSQL 16 here")
     assert site.paths() == set()
 
 
 def test_a_young_claim_is_left_alone(site: Site) -> None:
-    volume = site.pretend_claim("test-lost")
+    volume = site.pretend_claim("infinite-test-lost")
     result = site.fill(1)
     assert (result["changed"], result["returned"]) == (False, [])
     assert site.volumes()[volume] == "claimed"
 
 
 def test_an_old_claim_that_was_never_used_is_returned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    (record,) = site.claim("test-a")["databases"]
-    lost = site.pretend_claim("test-a")
+    (record,) = site.claim("infinite-test-a")["databases"]
+    lost = site.pretend_claim("infinite-test-a")
     # CreateTime is Nomad's: what is young is made to count as old.
     monkeypatch.setattr(pool, "UNUSED_CLAIM_SECONDS", -60)
     foretold = site.fill(1, check_mode=True)
@@ -201,19 +201,19 @@ def test_an_old_claim_that_was_never_used_is_returned(site: Site, monkeypatch: p
 
 
 def test_a_claim_of_a_database_that_never_was(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = site.pretend_claim("test-nobody")
+    lost = site.pretend_claim("infinite-test-nobody")
     monkeypatch.setattr(pool, "UNUSED_CLAIM_SECONDS", -60)
     assert site.fill(2)["returned"] == [lost]
 
 
 def test_a_claim_is_given_back_once(site: Site) -> None:
     """A slow run that means to give back the old claim does not take the new one away."""
-    volume = site.pretend_claim("test-lost")
+    volume = site.pretend_claim("infinite-test-lost")
     (old,) = pool.Pool(site.client, site.images, POOL_JOB).read().claims
     site.client.variables.delete(old["Path"])
-    site.client.variables.write(old["Path"], {"database": "test-a"}, cas=0)
+    site.client.variables.write(old["Path"], {"database": "infinite-test-a"}, cas=0)
     pool.Pool(site.client, site.images, POOL_JOB).give_back(old)
-    assert site.client.variables.read(pool.CLAIMS + volume)["Items"] == {"database": "test-a"}
+    assert site.client.variables.read(pool.CLAIMS + volume)["Items"] == {"database": "infinite-test-a"}
 
 
 def test_runs_at_once_refill_and_clean_up(site: Site) -> None:
@@ -229,29 +229,29 @@ def test_runs_at_once_refill_and_clean_up(site: Site) -> None:
 
 
 def test_a_volume_is_claimed_once(site: Site) -> None:
-    volume = site.pretend_claim("test-a")
+    volume = site.pretend_claim("infinite-test-a")
     with pytest.raises(NomadConflict):
-        site.client.variables.write(pool.CLAIMS + volume, {"database": "test-b"}, cas=0)
+        site.client.variables.write(pool.CLAIMS + volume, {"database": "infinite-test-b"}, cas=0)
 
 
 def test_release_of_databases_without_jobs(site: Site) -> None:
     """As an interrupted run leaves them."""
-    (record,) = site.claim("test-a")["databases"]
-    kept = site.release("test-a", "test-b", purge=False)
-    assert (kept["changed"], kept["stopped"], kept["erased"], kept["missing"]) == (False, [], [], ["test-b"])
-    foretold = site.release("test-a", purge=True, check_mode=True)
-    assert (foretold["changed"], foretold["erased"]) == (True, ["test-a"])
-    assert "databases/test-a" in site.paths()
-    erased = site.release("test-a", "test-b", purge=True)
-    assert (erased["changed"], erased["erased"], erased["missing"]) == (True, ["test-a"], ["test-b"])
+    (record,) = site.claim("infinite-test-a")["databases"]
+    kept = site.release("infinite-test-a", "infinite-test-b", purge=False)
+    assert (kept["changed"], kept["stopped"], kept["erased"], kept["missing"]) == (False, [], [], ["infinite-test-b"])
+    foretold = site.release("infinite-test-a", purge=True, check_mode=True)
+    assert (foretold["changed"], foretold["erased"]) == (True, ["infinite-test-a"])
+    assert "databases/infinite-test-a" in site.paths()
+    erased = site.release("infinite-test-a", "infinite-test-b", purge=True)
+    assert (erased["changed"], erased["erased"], erased["missing"]) == (True, ["infinite-test-a"], ["infinite-test-b"])
     assert site.paths() == set()
     assert record["volume"] not in site.volumes()
 
 
 def test_two_runs_erase_at_once(site: Site) -> None:
-    (record,) = site.claim("test-a")["databases"]
+    (record,) = site.claim("infinite-test-a")["databases"]
     with ThreadPoolExecutor(2) as runs:
-        list(runs.map(lambda _run: site.release("test-a", purge=True), range(2)))
+        list(runs.map(lambda _run: site.release("infinite-test-a", purge=True), range(2)))
     assert site.paths() == set()
     assert record["volume"] not in site.volumes()
 
@@ -274,7 +274,7 @@ def test_a_volume_that_nobody_prepared_is_prepared(site: Site) -> None:
 
 def test_an_empty_pool_costs_time_and_no_failure(site: Site) -> None:
     jobs = [job["ID"] for job in site.client.jobs.get()]
-    names = [f"test-many-{place}" for place in range(len(site.ready()) + 2)]
+    names = [f"infinite-test-many-{place}" for place in range(len(site.ready()) + 2)]
     made = site.claim(*names)
     assert sorted(made["names_created"]) == sorted(names)
     assert len({record["volume"] for record in made["databases"]}) == len(names)

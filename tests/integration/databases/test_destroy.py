@@ -13,7 +13,7 @@ from .conftest import User
 
 
 def test_destroy_keeps_and_purge_erases(user: User) -> None:
-    name = "test-life"
+    name = "infinite-test-life"
     user.run("provision", db=name)
     user.query(name, "create table kept as select 42 as answer")
     url, record = user.url(name), user.variable(f"databases/{name}")
@@ -49,7 +49,7 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
 
 
 def test_an_erased_name_starts_anew(user: User) -> None:
-    name = "test-anew"
+    name = "infinite-test-anew"
     user.run("provision", db=name)
     before = user.variable(f"databases/{name}")
     user.query(name, "create table old ()")
@@ -62,7 +62,7 @@ def test_an_erased_name_starts_anew(user: User) -> None:
 
 
 def test_protect_refuses_both(user: User) -> None:
-    name = "test-guarded"
+    name = "infinite-test-guarded"
     user.run("provision", db=name, protect=True)
     since = user.query(name, "select pg_postmaster_start_time()")
     for purge in ("false", "true"):
@@ -78,7 +78,7 @@ def test_protect_refuses_both(user: User) -> None:
 
 
 def test_interrupted_erasing_is_finished_by_the_next(user: User) -> None:
-    name = "test-half"
+    name = "infinite-test-half"
     user.run("provision", db=name)
     volume = user.variable(f"databases/{name}")["volume"]
     user.kill_when(user.start("destroy", db=name, purge=True), lambda: not user.claims_of(name))

@@ -65,5 +65,5 @@ def test_no_name(user: User, verb: str) -> None:
 
 
 def test_no_environment(user: User, tmp_path: Path) -> None:
-    done = user.run("provision", plain=True, fails=True, db="test-nowhere", environment_state_dir=str(tmp_path))
+    done = user.run("provision", plain=True, fails=True, db="infinite-test-nowhere", environment_state_dir=str(tmp_path))
     assert f"Environment 'local' is not set up: no {tmp_path}/connection.yml" in done.err

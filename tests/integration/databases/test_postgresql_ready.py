@@ -55,10 +55,13 @@ def test_not_ready(user: User, endpoint: dict[str, Any], different: dict[str, An
 
 
 def test_one_failure_does_not_hide_the_others(user: User, endpoint: dict[str, Any]) -> None:
-    other = endpoint | {"name": "test-nobody"}
+    other = endpoint | {"name": "infinite-test-nobody"}
     result = ready(user, endpoint, other)
-    assert [(one["name"], one["ready"]) for one in result["databases"]] == [(endpoint["name"], True), ("test-nobody", False)]
-    assert "test-nobody at" in result["msg"]
+    assert [(one["name"], one["ready"]) for one in result["databases"]] == [
+        (endpoint["name"], True),
+        ("infinite-test-nobody", False),
+    ]
+    assert "infinite-test-nobody at" in result["msg"]
     assert "has no such database yet" in result["msg"]
 
 

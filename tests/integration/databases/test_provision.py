@@ -25,7 +25,7 @@ MOMENTS = {
 
 
 def test_new_database_answers_by_its_url(user: User) -> None:
-    name = "test-new"
+    name = "infinite-test-new"
     done = user.run("provision", db=name)
     assert f"{name}: created, PostgreSQL 17" in done.out
     assert f"postgresql://{name}:********@{name}.{user.domain}:{user.known['database_port']}/{name}?sslmode=verify-full" in done.out
@@ -46,7 +46,7 @@ def test_again_nothing_changes(user: User, first: str) -> None:
 
 
 def test_two_runs_for_one_name_make_one_database(user: User) -> None:
-    name = "test-race"
+    name = "infinite-test-race"
     for run in [user.start("provision", db=name) for _ in range(2)]:
         user.end(run)
     record = user.variable(f"databases/{name}")
@@ -57,7 +57,7 @@ def test_two_runs_for_one_name_make_one_database(user: User) -> None:
 
 
 def test_two_runs_for_two_names(user: User) -> None:
-    runs = {name: user.start("provision", db=name) for name in ("test-left", "test-right")}
+    runs = {name: user.start("provision", db=name) for name in ("infinite-test-left", "infinite-test-right")}
     for run in runs.values():
         user.end(run)
     volumes = [user.variable(f"databases/{name}")["volume"] for name in runs]
@@ -68,7 +68,7 @@ def test_two_runs_for_two_names(user: User) -> None:
 
 
 def test_a_list_in_one_run(user: User, first: str) -> None:
-    small, large = f"test-{'s' * 58}", "test-large"
+    small, large = f"infinite-test-{'s' * 58}", "infinite-test-large"
     settings = {"work_mem": "7MB", "search_path": '"$user", public, it\'s'}
     wanted = [{"name": small}, {"name": large, "memory": 128, "memory_max": 512, "settings": settings}, {"name": first}]
     done = user.run("provision", databases=wanted)
@@ -85,7 +85,7 @@ def test_a_list_in_one_run(user: User, first: str) -> None:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupted_run_is_finished_by_the_next(user: User, moment: str) -> None:
-    name = f"test-killed-{list(MOMENTS).index(moment)}"
+    name = f"infinite-test-killed-{list(MOMENTS).index(moment)}"
     reached: Callable[[User, str], bool] = MOMENTS[moment]
     user.kill_when(user.start("provision", db=name), lambda: reached(user, name))
     made = user.variable(f"databases/{name}")
@@ -97,10 +97,10 @@ def test_an_interrupted_run_is_finished_by_the_next(user: User, moment: str) -> 
 
 
 def test_check_mode_changes_nothing(user: User, first: str) -> None:
-    databases = [{"name": "test-unborn"}, {"name": first, "memory": 100, "settings": {"work_mem": "5MB"}}]
+    databases = [{"name": "infinite-test-unborn"}, {"name": first, "memory": 100, "settings": {"work_mem": "5MB"}}]
     done = user.changes_nothing(lambda: user.run("provision", "--check", "--diff", databases=databases))
     assert "Check mode, nothing was changed." in done.out
-    assert "test-unborn: would be registered" in done.out
+    assert "infinite-test-unborn: would be registered" in done.out
     assert f"{first}: would be updated" in done.out
     assert "work_mem=5MB" in done.out, "the diff says what would change"
     secrets = [*user.variable(f"databases/{first}").items(), *user.variable(f"nomad/jobs/{first}").items()]
@@ -114,7 +114,7 @@ def test_version_is_not_changed_in_place(user: User, first: str) -> None:
 
 
 def test_secrets_stay_where_they_belong(user: User) -> None:
-    name = "test-canary"
+    name = "infinite-test-canary"
     done = user.run("provision", "-vvv", "--diff", db=name)
     again = user.run("provision", "-vvv", "--diff", db=name, memory=80)
     failed = user.run("provision", "-vvv", fails=True, db=name, database_port=1, database_timeout=0)
@@ -147,14 +147,14 @@ def running(user: User, name: str) -> str:
 
 
 def test_why_it_does_not_answer(user: User) -> None:
-    huge = {"name": "test-huge", "memory": 16_000_000}
+    huge = {"name": "infinite-test-huge", "memory": 16_000_000}
     done = user.run("provision", plain=True, fails=True, databases=[huge], database_timeout=1)
-    assert "test-huge at test-huge." in done.err
+    assert "infinite-test-huge at infinite-test-huge." in done.err
     assert "did not answer within 1 s" in done.err
     assert "Nomad says: is pending; no node can take it: group postgres: memory (exhausted on 1 nodes)" in done.err
     assert done.err.count("\n") == 1
     # Asked for what there is, the same database comes up.
-    assert "test-huge: updated" in user.run("provision", db="test-huge", memory=64).out
+    assert "infinite-test-huge: updated" in user.run("provision", db="infinite-test-huge", memory=64).out
 
 
 def test_all_bad_descriptions_in_one_pass(user: User) -> None:
@@ -174,11 +174,11 @@ def test_all_bad_descriptions_in_one_pass(user: User) -> None:
         {"name": "dätabase"},
         {"name": "postgres"},
         {"name": "template1"},
-        {"name": "test-twice"},
-        {"name": "test-twice"},
-        {"name": "test-memory", "memory": "much"},
-        {"name": "test-key", "colour": "blue"},
-        {"name": "test-version", "version": "9"},
+        {"name": "infinite-test-twice"},
+        {"name": "infinite-test-twice"},
+        {"name": "infinite-test-memory", "memory": "much"},
+        {"name": "infinite-test-key", "colour": "blue"},
+        {"name": "infinite-test-version", "version": "9"},
     ]
     # An address where nothing listens: descriptions are checked before any API is asked.
     closed = {"nomad_address": "https://127.0.0.1:1", "database_images": {"17": "image"}}

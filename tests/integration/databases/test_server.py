@@ -87,7 +87,7 @@ def test_who_may_not_log_in(user: User, first: str) -> None:
 def test_no_answer_without_the_right_name_or_tls(user: User, first: str) -> None:
     url = user.url(first)
     assert "password" not in attempt(url, sslmode="disable")
-    assert "password" not in attempt(url, host=f"test-nobody.{user.domain}", hostaddr=user.known["database_address"])
+    assert "password" not in attempt(url, host=f"infinite-test-nobody.{user.domain}", hostaddr=user.known["database_address"])
     assert "certificate" in attempt(url, sslrootcert="system")
 
 
@@ -115,7 +115,11 @@ def test_lookup_of_several_masked(user: User, first: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("test-nobody", "There is no database 'test-nobody' in Nomad at https://"), ("../vault", "is not a name"), ("", "is empty")],
+    [
+        ("infinite-test-nobody", "There is no database 'infinite-test-nobody' in Nomad at https://"),
+        ("../vault", "is not a name"),
+        ("", "is empty"),
+    ],
 )
 def test_url_of_nothing(user: User, name: str, message: str) -> None:
     done = user.run("url", plain=True, fails=True, db=name)
