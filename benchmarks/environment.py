@@ -27,7 +27,7 @@ from benchmarks.report import wait_quiet
 ROOT = Path(__file__).resolve().parents[1]
 ROLE = ROOT / "roles" / "database"
 # Every database of a measurement is called so, and is erased at its end, or by the next one.
-PREFIX = "bench-"
+PREFIX = "infinite-bench-"
 VERSION = "17"
 PLAYBOOK_SECONDS = 600
 
