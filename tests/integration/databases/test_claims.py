@@ -40,7 +40,7 @@ class Site:
 
     def claim(self, *names: str, check_mode: bool = False, fails: bool = False, **description: Any) -> Result:
         databases = [{"name": name} | description for name in names]
-        params = {"databases": databases, "default_version": "17", "images": self.images, "pool_job": POOL_JOB}
+        params = {"databases": databases, "default_version": "17", "images": self.images, "pool_job": POOL_JOB, "keep": True}
         return self.execute(database_claim.SPEC, check_mode, fails, **params)
 
     def fill(self, size: int, check_mode: bool = False, wait: bool = True) -> Result:

@@ -68,7 +68,7 @@ def test_two_runs_for_two_names(user: User) -> None:
 
 
 def test_a_list_in_one_run(user: User, first: str) -> None:
-    small, large = f"infinite-test-{'s' * 58}", "infinite-test-large"
+    small, large = f"infinite-test-{'s' * 49}", "infinite-test-large"
     settings = {"work_mem": "7MB", "search_path": '"$user", public, it\'s'}
     wanted = [{"name": small}, {"name": large, "memory": 128, "memory_max": 512, "settings": settings}, {"name": first}]
     done = user.run("provision", databases=wanted)
