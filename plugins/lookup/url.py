@@ -69,6 +69,34 @@ options:
       - name: nomad_ca_cert
     env:
       - name: NOMAD_CACERT
+  nomad_client_cert:
+    description: A client certificate, for servers that ask for one.
+    type: path
+    vars:
+      - name: nomad_client_cert
+    env:
+      - name: NOMAD_CLIENT_CERT
+  nomad_client_key:
+    description: The key of O(nomad_client_cert).
+    type: path
+    vars:
+      - name: nomad_client_key
+    env:
+      - name: NOMAD_CLIENT_KEY
+  nomad_region:
+    description: The region.
+    type: str
+    vars:
+      - name: nomad_region
+    env:
+      - name: NOMAD_REGION
+  nomad_tls_server_name:
+    description: The name that Nomad's certificate must have, where that differs from the address.
+    type: str
+    vars:
+      - name: nomad_tls_server_name
+    env:
+      - name: NOMAD_TLS_SERVER_NAME
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -97,7 +125,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.infinite.databases.plugins.module_utils.database import check_name, connection_url
 from ansible_collections.infinite.databases.plugins.module_utils.database_claim import read_record
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, NomadNotFound
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -106,7 +134,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         options = self.get_options()
         try:
             client = NomadClient(options | {"nomad_namespace": options["namespace"]})
-            return [self._url(client, name, options) for name in self._flatten(terms)]
+            return values(client.map(lambda name: self._url(client, name, options), self._flatten(terms)))
         except InfiniteError as error:
             raise AnsibleLookupError(str(error)) from None
 
