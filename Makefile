@@ -29,7 +29,7 @@ recorded_port = $(shell sed -n 's/^database_port: *//p' '$(state)/connection.yml
 chosen_port = $(or $(value port),$(recorded_port))
 need_db = $(if $(call given,db),,$(error Which database? make $@ db=NAME))
 
-.PHONY: help setup up provision list url destroy down clean test test-unit lint bench
+.PHONY: help setup up provision list url destroy drift down clean test test-unit lint bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -66,6 +66,9 @@ url: .venv/.ready ## db=NAME: print the database's URL
 
 destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: erase it)
 	$(need_db)@ansible-playbook destroy.yml $(call extra,db) $(call extra,purge) $(args)
+
+drift: .venv/.ready ## Find jobs and names that somebody else changed, and put them right (args=--check: only tell)
+	@$(plain) drift.yml $(args)
 
 down: .venv/.ready ## Remove the local nodes and all databases on them
 	@ansible-playbook local_down.yml $(args)

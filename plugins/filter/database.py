@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from ansible.errors import AnsibleFilterError
 
 from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url, job_variables
 
@@ -30,6 +33,27 @@ def endpoints(records: Sequence[Mapping[str, Any]], domain: str, port: int) -> l
     ]
 
 
+def address_record(name: str, address: str) -> dict[str, Any]:
+    """An entry in route53_record's list: the name leads to the address."""
+    kind = "AAAA" if ipaddress.ip_address(address).version == 6 else "A"
+    return {"name": name, "type": kind, "values": [address]}
+
+
+def address_types(name: str) -> list[dict[str, Any]]:
+    """The entries in route53_record's list that a name's addresses may have, to be removed."""
+    return [{"name": name, "type": kind} for kind in ("A", "AAAA")]
+
+
+def dns_records(databases: Sequence[Mapping[str, Any]], domain: str, addresses: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Each database's address record; ``databases`` have name and node, ``addresses`` are the nodes' by name."""
+    lost = sorted({database["node"] for database in databases} - set(addresses) - {""})
+    if lost:
+        raise AnsibleFilterError(
+            f"connection.yml knows no address of {', '.join(lost)}, where databases are; run site.yml with all hosts"
+        )
+    return [address_record(f"{one['name']}.{domain}", addresses[one["node"]]) for one in databases if one["node"]]
+
+
 def run_seconds(_value: Any = None) -> float:
     """Seconds since ansible-playbook was started. A task runs in a child of that process. proc(5), /proc/pid/stat, field 22."""
     with open(f"/proc/{os.getppid()}/stat", encoding="utf-8") as file:
@@ -39,4 +63,12 @@ def run_seconds(_value: Any = None) -> float:
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"jobs": jobs, "endpoints": endpoints, "connection_url": connection_url, "run_seconds": run_seconds}
+        return {
+            "jobs": jobs,
+            "endpoints": endpoints,
+            "connection_url": connection_url,
+            "address_record": address_record,
+            "address_types": address_types,
+            "dns_records": dns_records,
+            "run_seconds": run_seconds,
+        }

@@ -24,7 +24,13 @@ def state_of(job: Mapping[str, Any] | None) -> str:
     return "failed" if counts.get("Failed") and not counts.get("Starting") else "starting"
 
 
-def describe(names: Iterable[str], jobs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def nodes_of_volumes(volumes: Iterable[Mapping[str, Any]], nodes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Each volume's node, both by name."""
+    names = {node["ID"]: node["Name"] for node in nodes}
+    return {volume["Name"]: names.get(volume["NodeID"], "") for volume in volumes}
+
+
+def describe(names: Iterable[str], jobs: Iterable[Mapping[str, Any]], nodes: Mapping[str, str]) -> list[dict[str, Any]]:
     """A database is what has a record; its job tells the rest, as long as Nomad remembers it."""
     by_id = {job["ID"]: job for job in jobs}
     found = []
@@ -38,6 +44,7 @@ def describe(names: Iterable[str], jobs: Iterable[Mapping[str, Any]]) -> list[di
                 "host": meta.get("infinite_host", ""),
                 "version": meta.get("infinite_version", ""),
                 "volume": meta.get("infinite_volume", ""),
+                "node": nodes.get(meta.get("infinite_volume", ""), ""),
             }
         )
     return found
@@ -58,7 +65,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     volumes, jobs, variables = read_lists(client)
     names = [one["Path"].removeprefix(RECORDS) for one in variables if one["Path"].startswith(RECORDS)]
     return {
-        "databases": describe(names, jobs),
+        "databases": describe(names, jobs, nodes_of_volumes(volumes, client.nodes.get())),
         "pool": pool_counts(read_state(volumes, jobs, variables)),
         "api_calls": client.api_calls,
     }

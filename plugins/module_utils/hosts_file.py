@@ -67,10 +67,13 @@ def join(others: Sequence[str], entries: dict[str, str], begin: str, end: str) -
     return "\n".join([*others, *block]) + "\n"
 
 
-def plan(entries: dict[str, str], names: Iterable[str], address: str | None, remove_all: bool) -> dict[str, str]:
-    """The entries as they should be: with an address names are added, without one removed."""
-    if remove_all:
-        return {}
+def plan(
+    entries: dict[str, str], names: Iterable[str], address: str | None, keep: Iterable[str] | None = None
+) -> dict[str, str]:
+    """The entries as they should be: with an address names are added, without one removed. With ``keep``, no others stay."""
+    if keep is not None:
+        kept = set(keep)
+        entries = {name: value for name, value in entries.items() if name in kept}
     if address is None:
         gone = set(names)
         return {name: value for name, value in entries.items() if name not in gone}
@@ -140,7 +143,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         names = [name for name in names if not resolves_to(name, str(address))]
     path = params["path"]
     begin, end = marks(params["marker"])
-    if present and not names:
+    keep = (params["names"] if present else []) if params["all"] else None
+    if present and not names and keep is None:
         return {"names": [], "diff": {"before": "", "after": ""}}
     with locked(path):
         before = read(path)
@@ -148,7 +152,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             others, entries = split(before.removesuffix("\n").split("\n") if before else [], begin, end)
         except InvalidInput as error:
             raise InvalidInput(f"{path}: {error}") from None
-        desired = plan(entries, names, address, params["all"])
+        desired = plan(entries, names, address, keep)
         changed = desired != entries
         after = join(others, desired, begin, end) if changed else before
         if changed and not check_mode:

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: database_info
 short_description: Tell which databases there are
 description:
-  - Lists the databases, and how many prepared volumes wait for new ones, in three requests however many there are.
+  - Lists the databases, and how many prepared volumes wait for new ones, in four requests however many there are.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -53,6 +53,9 @@ databases:
       type: str
     volume:
       description: The name of its dynamic host volume.
+      type: str
+    node:
+      description: The name of the Nomad node that has the volume, and so runs the database.
       type: str
 pool:
   description: For each major version, how many volumes are C(ready) and how many are C(preparing).

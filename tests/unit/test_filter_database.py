@@ -6,7 +6,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.filter.database import FilterModule, endpoints, jobs, run_seconds
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.infinite.databases.plugins.filter.database import (
+    FilterModule,
+    address_types,
+    dns_records,
+    endpoints,
+    jobs,
+    run_seconds,
+)
 
 RECORDS: list[dict[str, Any]] = [
     {"name": name, "user": name, "password": f"secret-{name}", "version": "17", "volume": f"v-{name}", "spec": {}, "created": True}
@@ -27,6 +37,20 @@ def test_endpoints() -> None:
     ]
 
 
+def test_each_database_leads_to_its_node() -> None:
+    placed = [{"name": "a", "node": "n1"}, {"name": "b", "node": "n2"}, {"name": "forgotten", "node": ""}]
+    assert dns_records(placed, "db.example.com", {"n1": "203.0.113.1", "n2": "2001:db8::1"}) == [
+        {"name": "a.db.example.com", "type": "A", "values": ["203.0.113.1"]},
+        {"name": "b.db.example.com", "type": "AAAA", "values": ["2001:db8::1"]},
+    ]
+    with pytest.raises(AnsibleFilterError, match="no address of n2"):
+        dns_records(placed, "db.example.com", {"n1": "203.0.113.1"})
+
+
+def test_both_kinds_of_addresses_are_removed() -> None:
+    assert address_types("a.x") == [{"name": "a.x", "type": "A"}, {"name": "a.x", "type": "AAAA"}]
+
+
 def test_run_seconds() -> None:
     """Of this process's parent, which is older than a moment and younger than the machine."""
     with open("/proc/uptime", encoding="utf-8") as file:
@@ -35,4 +59,12 @@ def test_run_seconds() -> None:
 
 
 def test_names() -> None:
-    assert set(FilterModule().filters()) == {"jobs", "endpoints", "connection_url", "run_seconds"}
+    assert set(FilterModule().filters()) == {
+        "address_record",
+        "address_types",
+        "connection_url",
+        "dns_records",
+        "endpoints",
+        "jobs",
+        "run_seconds",
+    }

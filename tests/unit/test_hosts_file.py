@@ -48,13 +48,15 @@ def test_round_trip(others: list[str], entries: dict[str, str]) -> None:
 
 @given(st.dictionaries(HOSTS, ADDRESSES), st.lists(HOSTS), ADDRESSES)
 def test_plan(entries: dict[str, str], names: list[str], address: str) -> None:
-    added = plan(entries, names, address, False)
+    added = plan(entries, names, address)
     assert set(added) == set(entries) | set(names)
     assert all(added[name] == address for name in names)
-    assert plan(added, names, address, False) == added, "again: nothing to do"
-    removed = plan(added, names, None, False)
+    assert plan(added, names, address) == added, "again: nothing to do"
+    removed = plan(added, names, None)
     assert removed == {name: value for name, value in entries.items() if name not in names}
-    assert plan(entries, names, None, True) == {}
+    assert plan(entries, names, None, []) == {}
+    exact = plan(entries, names, address, names)
+    assert exact == dict.fromkeys(names, address), "no others stay"
 
 
 def test_add_remove_and_again(path: Path) -> None:
