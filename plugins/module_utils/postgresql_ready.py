@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -80,6 +82,17 @@ def explain(text: str) -> str:
     return first
 
 
+def find_system_cas() -> None:
+    """Let libpq's `system` find them: psycopg's wheels bring an OpenSSL that looks where no distribution puts CAs.
+
+    https://docs.openssl.org/master/man3/SSL_CTX_load_verify_locations/ says what the two variables do.
+    """
+    paths = ssl.get_default_verify_paths()
+    for variable, path in (("SSL_CERT_FILE", paths.cafile), ("SSL_CERT_DIR", paths.capath)):
+        if path:
+            os.environ.setdefault(variable, path)
+
+
 def query(database: Mapping[str, Any], ca_cert: str | None) -> None:
     with psycopg.connect(
         host=database["host"],
@@ -115,6 +128,8 @@ def wait_for(database: Mapping[str, Any], ca_cert: str | None, start: float, tim
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if IMPORT_ERROR:
         raise InvalidInput(f"The Python that runs this module lacks a library ({IMPORT_ERROR}); install psycopg[binary] for it")
+    if not params["ca_cert"]:
+        find_system_cas()
     databases = params["databases"]
     start, timeout = time.monotonic(), params["timeout"] + SECONDS_PER_DATABASE * (len(databases) - 1)
     outcomes = map_concurrently(lambda one: wait_for(one, params["ca_cert"], start, timeout), databases, params["workers"])

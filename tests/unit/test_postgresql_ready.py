@@ -1,12 +1,15 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is said of a database that does not answer."""
+"""What is said of a database that does not answer, and who is trusted."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.postgresql_ready import explain
+from ansible_collections.infinite.databases.plugins.module_utils.postgresql_ready import explain, find_system_cas
 
 FAILED = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
 
@@ -67,3 +70,18 @@ def test_explain(text: str, meaning: str, own_words: str) -> None:
 @pytest.mark.parametrize(("text", "expected"), [("", "no reason given"), ("  \n ", "no reason given"), ("a\nb\n", "a")])
 def test_explain_what_nobody_knows(text: str, expected: str) -> None:
     assert explain(text) == expected
+
+
+def test_the_systems_cas_are_found_without_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(variable, "unset after the test")
+        monkeypatch.delenv(variable)
+    find_system_cas()
+    found = [Path(os.environ[variable]) for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR") if variable in os.environ]
+    assert any(path.is_file() or list(path.glob("*.0")) for path in found)
+
+
+def test_a_choice_of_cas_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/mine")
+    find_system_cas()
+    assert os.environ["SSL_CERT_FILE"] == "/mine"

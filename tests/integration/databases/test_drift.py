@@ -1,0 +1,62 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What somebody else changed is reported by drift.yml --check, and put right by drift.yml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from .conftest import User
+
+STALE = "infinite-test-stale"
+
+
+def reroute(user: User, name: str, to: str) -> None:
+    """Change the tags that Traefik routes by, as somebody with a token and an idea might: the job's digest stays."""
+    job = user.client.job.get(name)
+    for service in [s for group in job["TaskGroups"] for task in group["Tasks"] for s in task["Services"] or []]:
+        service["Tags"] = [tag.replace(f"`{name}.{user.domain}`", f"`{to}.{user.domain}`") for tag in service["Tags"]]
+    user.client.jobs.post(json={"Job": job})
+
+
+def tags(user: User, name: str) -> str:
+    found = user.client.job.get(name)["TaskGroups"][0]["Tasks"]
+    return str([service["Tags"] for task in found for service in task["Services"] or []])
+
+
+def test_a_changed_job_and_wrong_names_are_put_right(user: User) -> None:
+    name, known = "infinite-test-drift", Path("/etc/hosts")
+    user.run("provision", db=name)
+    before = tags(user, name)
+    reroute(user, name, "infinite-test-elsewhere")
+    assert tags(user, name) != before
+    lines = known.read_text().splitlines()
+    ours = next(number for number, line in enumerate(lines) if line.endswith(f" {name}.{user.domain}"))
+    lines[ours] = f"127.0.0.1 {STALE}.{user.domain}"
+    known.write_text("\n".join(lines) + "\n")
+
+    told = user.run("drift", "--check", plain=True)
+    assert f"{name}: its job differed from its description; it would be updated." in told.out
+    assert f"{STALE}.{user.domain}: its entry in the hosts file (127.0.0.1) would be changed." in told.out
+    assert "infinite-test-elsewhere" in tags(user, name), "check mode changes nothing"
+    assert STALE in known.read_text()
+
+    mended = user.run("drift", plain=True)
+    assert f"{name}: its job differed from its description; it was updated." in mended.out
+    assert tags(user, name) == before
+    assert STALE not in known.read_text()
+    assert user.query(name, "select 1") == 1
+    assert "nothing differs" in user.run("drift", plain=True).out
+
+
+def test_a_stopped_database_stays_stopped(user: User) -> None:
+    name = "infinite-test-resting"
+    user.run("provision", db=name)
+    user.run("destroy", db=name)
+    assert user.run("drift").changed == 0
+    with pytest.raises(psycopg.OperationalError):
+        user.query(name, "select 1")
+    assert f"{name}.{user.domain}" in user.hosts(), "its name waits for it"
