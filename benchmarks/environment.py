@@ -110,7 +110,7 @@ class Environment:
         return done.stdout
 
     def record(self, name: str) -> dict[str, Any]:
-        return database_claim.read_record(self.client, name)
+        return database_record.read_record(self.client, name)
 
     def url(self, name: str) -> str:
         return connection_url(self.record(name), self.domain, self.port, self.ca_cert)

@@ -122,8 +122,9 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.infinite.databases.plugins.module_utils.database import check_name, connection_url
-from ansible_collections.infinite.databases.plugins.module_utils.database_claim import read_record
+from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_name
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
 

@@ -4,116 +4,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import KEYS, MEBIBYTE, MEMORY, quoted
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
-
-# A name is a DNS label, a Nomad job, a PostgreSQL role and a Traefik router at once: the narrowest of their rules.
-NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# PostgreSQL's own, and the two that it refuses as role names.
-RESERVED = frozenset({"postgres", "template0", "template1", "public", "none"})
-POOLER_SUFFIX = "-pooler"
-# https://www.postgresql.org/docs/current/runtime-config.html: what the job itself decides.
-MANAGED_SETTINGS = frozenset(
-    [
-        "config_file",
-        "data_directory",
-        "external_pid_file",
-        "hba_file",
-        "ident_file",
-        "listen_addresses",
-        "log_destination",
-        "logging_collector",
-        "password_encryption",
-        "port",
-        "ssl",
-        "unix_socket_directories",
-    ]
-)
-SETTING = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?")
-# Nomad interpolates these in a job, whatever they were meant as.
-INTERPOLATION = re.compile(r"[$%]\{|\{\{")
-MEBIBYTE = 1024 * 1024
-
-
-def quoted(value: Any) -> str:
-    """The value as a person recognises it, on one line and short."""
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
-
-
-def check_name(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{quoted(value)} is not a string")
-    if not value:
-        raise ValueError("is empty")
-    if value in RESERVED:
-        raise ValueError(f"{quoted(value)} is reserved by PostgreSQL")
-    if not NAME.fullmatch(value):
-        raise ValueError(
-            f"{quoted(value)} is not a name: 1 to 63 lower-case letters, digits and hyphens, a letter first, no hyphen last"
-        )
-    if value.endswith(POOLER_SUFFIX):
-        raise ValueError(f"{quoted(value)}: the ending {POOLER_SUFFIX} is reserved for pooled host names")
-    return value
-
-
-def whole_number(low: int, high: int, unit: str) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        # `-e memory=512` gives a string.
-        text = str(value)
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise ValueError(f"{quoted(value)} is not a whole number of {unit} from {low} to {high}")
-        return int(text)
-
-    return check
-
-
-def check_boolean(value: Any) -> bool:
-    words = {"true": True, "yes": True, "false": False, "no": False}
-    found = words.get(str(value).lower())
-    if found is None:
-        raise ValueError(f"{quoted(value)} is neither true nor false")
-    return found
-
-
-def check_version(value: Any) -> str:
-    if not re.fullmatch(r"[0-9]{1,2}", str(value)):
-        raise ValueError(f"{quoted(value)} is not a major version of PostgreSQL, such as 17")
-    return str(value)
-
-
-def check_settings(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{quoted(value)} is not a mapping of PostgreSQL's settings to values")
-    settings = {}
-    for key, given in value.items():
-        if not isinstance(key, str) or not SETTING.fullmatch(key):
-            raise ValueError(f"{quoted(key)} is not a setting of PostgreSQL")
-        if key in MANAGED_SETTINGS:
-            raise ValueError(f"{key} is decided by the platform and cannot be set")
-        text = {True: "on", False: "off"}[given] if isinstance(given, bool) else str(given)
-        if not isinstance(given, (bool, int, float, str)) or not text.isprintable() or INTERPOLATION.search(text):
-            raise ValueError(f"{key}: {quoted(given)} is not a plain value on one line")
-        settings[key] = text
-    return settings
-
-
-MEMORY = whole_number(32, 16 * MEBIBYTE, "MiB")
-# One line per key that a description may have.
-KEYS: dict[str, Callable[[Any], Any]] = {
-    "name": check_name,
-    "version": check_version,
-    "memory": MEMORY,
-    "memory_max": MEMORY,
-    "cpu": whole_number(1, 1_000_000, "MHz"),
-    "settings": check_settings,
-    "protect": check_boolean,
-}
-
 
 def check_one(where: str, given: Any, versions: Sequence[str], problems: list[str]) -> dict[str, Any]:
     """The description with its values in their types; what is wrong with it is added to the problems."""
@@ -180,6 +76,34 @@ def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: s
     return f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{query}"
 
 
+# What an extension wants to have been loaded when the server starts, and settings that it needs besides.
+PRELOADED = {"pg_cron": "pg_cron", "pg_stat_statements": "pg_stat_statements"}
+# PostgreSQL keeps these for its superuser, which is ours.
+RESERVED_CONNECTIONS = 3
+
+
+def limits(spec: Mapping[str, Any]) -> dict[str, str]:
+    """A description's limits as PostgreSQL's settings. https://www.postgresql.org/docs/current/runtime-config.html"""
+    forms = {
+        "statement_timeout": ("statement_timeout", "{}s"),
+        "idle_timeout": ("idle_session_timeout", "{}s"),
+        "temp_file_limit": ("temp_file_limit", "{}MB"),
+    }
+    found = {setting: form.format(spec[key]) for key, (setting, form) in forms.items() if key in spec}
+    if "connections" in spec:
+        found["max_connections"] = str(int(spec["connections"]) + RESERVED_CONNECTIONS)
+    return found
+
+
+def preloads(name: str, extensions: Sequence[str], own: Mapping[str, str]) -> dict[str, str]:
+    """The settings without which these extensions cannot be used."""
+    wanted = [PRELOADED[one] for one in extensions if one in PRELOADED]
+    given = [one.strip() for one in own.get("shared_preload_libraries", "").split(",") if one.strip()]
+    libraries = [*given, *(one for one in wanted if one not in given)]
+    found = {"shared_preload_libraries": ",".join(libraries)} if libraries else {}
+    return found | ({"cron.database_name": name} if "pg_cron" in libraries else {})
+
+
 def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:
     """PostgreSQL's settings for a server that may use so many MiB; ``own`` are the database's, and win."""
     connections = min(500, max(20, memory_max // 5))
@@ -223,6 +147,7 @@ def job_variables(
     memory = int(spec.get("memory") or defaults["memory"])
     memory_max = max(memory, int(spec.get("memory_max") or defaults["memory_max"]))
     host = f"{record['name']}.{domain}"
+    own: Mapping[str, str] = spec.get("settings") or {}
     return {
         "name": record["name"],
         "host": host,
@@ -234,7 +159,8 @@ def job_variables(
         "memory": memory,
         "memory_max": memory_max,
         "shm_size": max(64, memory_max // 4) * MEBIBYTE,
-        "settings": server_settings(memory_max, spec.get("settings") or {}),
+        "settings": server_settings(memory_max, limits(spec) | own | preloads(record["name"], spec.get("extensions") or [], own)),
+        "allowed_cidrs": spec.get("allowed_cidrs") or defaults.get("allowed_cidrs") or [],
         # Only what a restart is due for anyway: Nomad restarts a job whose meta has changed.
         "meta": {
             "infinite_host": host,

@@ -1,32 +1,31 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A database's record: its credentials and its volume, given once and kept for ever after.
+"""A database's record is made once: credentials and a volume, kept for ever after.
 
-The record is the variable ``databases/<name>``, which no workload can read. It is created with check-and-set after a
-volume was claimed, so that of two runs one makes the record and the other gives its volume back and uses the record of
-the first. The job reads only the verifier, ``nomad/jobs/<name>``, which is derived from the record.
+It is created with check-and-set after a volume was claimed, so that of two runs one makes the record and the other gives
+its volume back and uses the record of the first.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import random
-import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import (
+    WANTED,
+    new_logins,
+    read_record,
+    write_record,
+    write_wanted,
+)
 from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput, NomadConflict
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, Pool, PoolState, Volume
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
-VERIFIERS = "nomad/jobs/"
 PREPARE_SECONDS = 180.0
-SCRAM_ITERATIONS = 4096
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
@@ -36,21 +35,6 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "pool_job": {"type": "str", "required": True},
     "keep": {"type": "bool", "default": True},
 }
-
-
-def new_password() -> str:
-    """32 characters that need no escaping in a URL, 192 bits."""
-    return secrets.token_urlsafe(24)
-
-
-def scram_verifier(password: str, salt: bytes | None = None) -> str:
-    """What PostgreSQL stores for an ASCII password. https://www.rfc-editor.org/rfc/rfc5803 and RFC 7677"""
-    salt = salt or secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, SCRAM_ITERATIONS)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    encoded = (base64.b64encode(part).decode() for part in (salt, stored, server))
-    return "SCRAM-SHA-256${}:{}${}:{}".format(SCRAM_ITERATIONS, *encoded)
 
 
 def merge_spec(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,50 +57,31 @@ def assign(wanted: Sequence[Mapping[str, Any]], ready: Sequence[Volume]) -> tupl
     return given, lacking
 
 
-def read_record(client: NomadClient, name: str) -> dict[str, Any]:
-    """A database's record; NomadNotFound where there is no such database."""
-    variable = client.variables.read(RECORDS + name)
-    items = variable["Items"]
-    return {
-        "name": name,
-        "user": items["user"],
-        "password": items["password"],
-        "version": items["version"],
-        "volume": items["volume"],
-        "spec": json.loads(items["spec"]),
-        "index": variable["ModifyIndex"],
-        "created": False,
-    }
-
-
 class Claims:
     """The records of one namespace."""
 
     def __init__(self, client: NomadClient, pool: Pool) -> None:
         self.client, self.pool = client, pool
-        self.paths = {stub["Path"] for stub in client.variables.list()}
+        # The index of each variable's last change.
+        self.indices = {stub["Path"]: stub["ModifyIndex"] for stub in client.variables.list()}
 
     def exists(self, name: str) -> bool:
-        return RECORDS + name in self.paths
+        return RECORDS + name in self.indices
 
     def read(self, name: str) -> dict[str, Any]:
         return read_record(self.client, name)
 
     def write(self, record: Mapping[str, Any], index: int) -> int:
-        """The record's new index."""
-        items = {key: record[key] for key in ("user", "password", "version", "volume")}
-        items["spec"] = json.dumps(record["spec"], sort_keys=True)
-        return int(self.client.variables.write(RECORDS + record["name"], items, cas=index)["ModifyIndex"])
+        """The record's new index, which also tells that what the job reads is out of date."""
+        self.indices[RECORDS + record["name"]] = new = write_record(self.client, record, index)
+        return new
 
-    def ensure_verifier(self, record: Mapping[str, Any]) -> bool:
-        """Derive the verifier from the record where an interrupted run left it out."""
-        path = VERIFIERS + record["name"]
-        if path in self.paths and not record["created"]:
+    def settle(self, record: Mapping[str, Any], always: bool) -> bool:
+        """Write what the job reads, where it is older than the record: an interrupted run may have left it so."""
+        path = WANTED + record["name"]
+        if not always and self.indices.get(path, 0) > self.indices.get(RECORDS + record["name"], 0):
             return False
-        try:
-            self.client.variables.write(path, {"verifier": scram_verifier(record["password"])}, cas=0)
-        except NomadConflict:
-            return False
+        write_wanted(self.client, record)
         return True
 
     def claim_volume(self, name: str, volume: Volume, index: int = 0) -> int:
@@ -134,8 +99,7 @@ class Claims:
         """
         record = {
             "name": asked["name"],
-            "user": asked["name"],
-            "password": new_password(),
+            "logins": new_logins(asked["name"]),
             "version": asked["version"],
             "volume": volume.name,
             "spec": merge_spec({}, asked),
@@ -148,7 +112,7 @@ class Claims:
                 self.client.variables.delete(CLAIMS + volume.name, cas=claim)
             return self.read(asked["name"])
         if self.claim_volume(asked["name"], volume, claim):
-            return record
+            return record | record["logins"]["owner"]
         self.client.variables.delete(RECORDS + asked["name"], cas=index)
         return None
 
@@ -212,7 +176,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     changed = [one["name"] for one in missing]
     if check_mode:
         created = [
-            {"name": one["name"], "user": one["name"], "password": "", "version": one["version"]}
+            {"name": one["name"], "user": one["name"], "password": "", "logins": {}, "version": one["version"]}
             | {"volume": "from-the-pool", "spec": merge_spec({}, one), "created": True}
             for one in missing
         ]
@@ -223,17 +187,19 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     unkept: list[str] = []
 
     def settle(asked: Mapping[str, Any]) -> bool:
-        """Bring what is derived from the record, and what was asked for now, up to date."""
+        """Bring what the job reads, and what was asked for now, up to date."""
         record = records[asked["name"]]
         spec = merge_spec(record["spec"], asked)
         differs = bool(spec != record["spec"])
         record["spec"] = spec
         if differs and not params["keep"]:
             unkept.append(record["name"])
-        elif differs and not check_mode:
+        if check_mode:
+            return differs and params["keep"]
+        if differs and params["keep"]:
             claims.write(record, record["index"])
-        verified = not check_mode and claims.ensure_verifier(record)
-        return verified or (differs and params["keep"])
+        settled = claims.settle(record, always=differs)
+        return settled or (differs and params["keep"])
 
     outcomes = client.map(settle, databases)
     failures = [f"{outcome.item['name']}: {outcome.error}" for outcome in outcomes if outcome.error]

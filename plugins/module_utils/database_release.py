@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_claim import VERIFIERS, read_record
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import WANTED, read_record
 from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     BatchFailed,
     InvalidInput,
@@ -60,7 +60,7 @@ def erase(client: NomadClient, record: Mapping[str, Any], volumes: Mapping[str, 
         )
     if volume in volumes:
         remove(client, volume, volumes[volume], client.namespace)
-    for path in (CLAIMS + volume, VERIFIERS + name, RECORDS + name):
+    for path in (CLAIMS + volume, WANTED + name, RECORDS + name):
         client.variables.delete(path)
 
 

@@ -62,7 +62,7 @@ CAUSES = (
     (r"does not exist", "the server runs but has no such database yet; see its log"),
     (
         r"unrecognized name|SSL error|closed the connection unexpectedly|SSL SYSCALL",
-        "Traefik has no running server for this name; see its job",
+        "Traefik has no running server for this name, or its allowed_cidrs leave this machine out; see its job",
     ),
     (r"timeout expired", "no answer; is the port reachable from here?"),
 )

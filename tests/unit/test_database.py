@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils import database, database_spec
+from ansible_collections.infinite.databases.plugins.module_utils import database, database_keys, database_spec
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 VERSIONS = ["15", "17"]
@@ -198,7 +198,7 @@ def test_values_get_their_types(description: dict[str, Any], expected: dict[str,
 @given(st.one_of(st.text(max_size=70), st.from_regex(r"\A[a-z0-9-]{0,66}\n?\Z"), st.integers(), st.none(), st.binary()))
 def test_an_accepted_name_is_safe_everywhere(name: Any) -> None:
     try:
-        accepted = database.check_name(name)
+        accepted = database_keys.check_name(name)
     except ValueError as error:
         check_message(error)
         return
@@ -217,7 +217,7 @@ def test_an_accepted_name_is_safe_everywhere(name: Any) -> None:
 @given(st.dictionaries(st.text(max_size=20), st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none())))
 def test_accepted_settings_are_plain(settings: dict[str, Any]) -> None:
     try:
-        accepted = database.check_settings(settings)
+        accepted = database_keys.check_settings(settings)
     except ValueError as error:
         check_message(error)
         return
@@ -320,10 +320,10 @@ def test_server_settings_fit_the_memory(memory_max: int) -> None:
 
 
 def test_own_settings_win_over_ours_but_not_over_the_platforms() -> None:
-    own = {"work_mem": "1GB", **dict.fromkeys(database.MANAGED_SETTINGS, "mine")}
+    own = {"work_mem": "1GB", **dict.fromkeys(database_keys.MANAGED_SETTINGS, "mine")}
     settings = database.server_settings(256, own)
     assert settings["work_mem"] == "1GB"
-    decided = {key for key in database.MANAGED_SETTINGS if settings[key] != "mine"}
+    decided = {key for key in database_keys.MANAGED_SETTINGS if settings[key] != "mine"}
     assert {"hba_file", "listen_addresses", "port", "unix_socket_directories", "password_encryption"} <= decided
 
 

@@ -58,6 +58,11 @@ variable "settings" {
   description = "PostgreSQL's settings."
 }
 
+variable "allowed_cidrs" {
+  type        = list(string)
+  description = "The networks that clients may come from; empty: all."
+}
+
 variable "meta" {
   type        = map(string)
   description = "What `list` and the next run need to know of this database."
@@ -222,8 +227,8 @@ job "postgres" {
       template {
         destination = "local/grant.sh"
         data        = <<-SCRIPT
-          # Makes the owner, the password and the database what they should be; run at each start and
-          # whenever the verifier changes.
+          # Makes roles, passwords, the database and its extensions what they should be; run at each start and whenever
+          # secrets/wanted changes.
           set -eu
           tries=0
           # What `pg_ctl start` waits for; a third of the cost of asking the server, which is busy starting.
@@ -232,30 +237,54 @@ job "postgres" {
               tries=$((tries + 1))
               sleep 0.02
           done
-          # Whatever the database's settings are, statements that hold the verifier stay out of its log.
+          # Whatever the database's settings are, statements that hold a verifier stay out of its log.
           export PGOPTIONS="-c log_statement=none -c log_min_duration_statement=-1 -c log_min_duration_sample=-1
-              -c log_min_error_statement=panic -c log_transaction_sample_rate=0"
+              -c log_min_error_statement=panic -c log_transaction_sample_rate=0 -c client_min_messages=warning"
           exec psql -X -q -v ON_ERROR_STOP=1 -v name="$DATABASE" -d postgres <<'SQL'
-          \set verifier `cat /secrets/verifier`
-          SELECT format('CREATE ROLE %I LOGIN', :'name')
-           WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
-          SELECT format('ALTER ROLE %I PASSWORD %L', rolname, :'verifier') FROM pg_authid
-           WHERE rolname = :'name' AND rolpassword IS DISTINCT FROM :'verifier' \gexec
+          CREATE TEMP TABLE wanted (kind text, name text, login text, verifier text);
+          \copy wanted FROM '/secrets/wanted' (DELIMITER ' ')
+          -- A role owns rights; its second login is a member of it that acts as the role.
+          SELECT format('CREATE ROLE %I', missing) FROM
+              (SELECT name FROM wanted WHERE kind = 'login' UNION SELECT login FROM wanted WHERE kind = 'login') AS names (missing)
+           WHERE missing NOT IN (SELECT rolname FROM pg_roles) \gexec
+          SELECT format('GRANT %I TO %I', name, login), format('ALTER ROLE %I SET role TO %I', login, name) FROM wanted
+           WHERE kind = 'login' AND login <> name AND NOT pg_has_role(login, name, 'MEMBER') \gexec
+          SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', login, verifier) FROM wanted JOIN pg_authid ON rolname = login
+           WHERE kind = 'login' AND (NOT rolcanlogin OR rolpassword IS DISTINCT FROM verifier) \gexec
+          -- What is no longer wanted ends, its sessions too. All logins are ours: no role of a user's may create any.
+          CREATE TEMP TABLE ended AS SELECT rolname FROM pg_roles
+           WHERE rolcanlogin AND rolname <> 'postgres' AND rolname NOT IN (SELECT login FROM wanted WHERE kind = 'login');
+          SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname) FROM ended \gexec
+          SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN ended ON usename = rolname \g /dev/null
           SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'name')
            WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
-          SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database
+          SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname),
+              format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', datname, rw), format('GRANT CONNECT ON DATABASE %I TO %I', datname, ro)
+            FROM pg_database, (SELECT left(:'name', 60) || '_rw', left(:'name', 60) || '_ro') AS roles (rw, ro)
            WHERE datname = :'name' AND datacl IS NULL \gexec
+          SELECT coalesce(string_agg(name, ' '), '') AS extensions FROM wanted WHERE kind = 'extension' \gset
+          \connect :"name"
+          -- The owner's tables are open to the other roles from the beginning, and so are those that it makes later.
+          SELECT CASE WHEN given LIKE '%SCHEMAS%' THEN format('GRANT USAGE ON SCHEMA public TO %I', role) END,
+              format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT %s TO %I', :'name', given, role) FROM
+              (VALUES ('_rw', 'USAGE ON SCHEMAS'), ('_ro', 'USAGE ON SCHEMAS'), ('_rw', 'SELECT, INSERT, UPDATE, DELETE ON TABLES'),
+                      ('_ro', 'SELECT ON TABLES'), ('_rw', 'USAGE, SELECT, UPDATE ON SEQUENCES'), ('_ro', 'SELECT ON SEQUENCES'))
+                  AS rights (suffix, given), LATERAL (SELECT left(:'name', 60) || suffix) AS roles (role)
+           WHERE NOT EXISTS (SELECT FROM pg_default_acl) \gexec
+          SELECT format('CREATE EXTENSION IF NOT EXISTS %I CASCADE', name) FROM
+              unnest(string_to_array(:'extensions', ' ')) AS extension (name)
+           WHERE name NOT IN (SELECT extname FROM pg_extension) \gexec
           SQL
         SCRIPT
       }
 
       template {
-        destination = "secrets/verifier"
+        destination = "secrets/wanted"
         uid         = 999
         gid         = 999
         perms       = "0400"
         change_mode = "script"
-        data        = "{{ with nomadVar \"nomad/jobs/${var.name}\" }}{{ .verifier }}{{ end }}"
+        data        = "{{ with nomadVar \"nomad/jobs/${var.name}\" }}{{ .wanted }}{{ end }}"
 
         change_script {
           command       = "/bin/sh"
@@ -272,7 +301,8 @@ job "postgres" {
         provider     = "nomad"
         port         = 5432
         address_mode = "driver"
-        tags = [
+        # Traefik checks the client's address; the server sees only Traefik's.
+        tags = concat([
           "traefik.enable=true",
           "traefik.tcp.routers.${var.name}.rule=HostSNI(`${var.host}`)",
           "traefik.tcp.routers.${var.name}.entrypoints=postgres",
@@ -281,7 +311,10 @@ job "postgres" {
           "traefik.tcp.routers.${var.name}.tls.options=postgres@file",
           "traefik.tcp.services.${var.name}.loadbalancer.server.port=5432",
           "node=${node.unique.id}",
-        ]
+          ], [for tag in [
+            "traefik.tcp.routers.${var.name}.middlewares=${var.name}",
+            "traefik.tcp.middlewares.${var.name}.ipallowlist.sourcerange=${join(",", var.allowed_cidrs)}",
+        ] : tag if length(var.allowed_cidrs) > 0])
       }
 
       resources {
