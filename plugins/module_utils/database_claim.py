@@ -189,17 +189,21 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     def settle(asked: Mapping[str, Any]) -> bool:
         """Bring what the job reads, and what was asked for now, up to date."""
         record = records[asked["name"]]
+        revived = bool(record.get("destroyed"))
+        if revived and not check_mode:
+            record["destroyed"] = 0
+            record["index"] = claims.write(record, record["index"])
         spec = merge_spec(record["spec"], asked)
         differs = bool(spec != record["spec"])
         record["spec"] = spec
         if differs and not params["keep"]:
             unkept.append(record["name"])
         if check_mode:
-            return differs and params["keep"]
+            return revived or (differs and params["keep"])
         if differs and params["keep"]:
             claims.write(record, record["index"])
         settled = claims.settle(record, always=differs)
-        return settled or (differs and params["keep"])
+        return revived or settled or (differs and params["keep"])
 
     outcomes = client.map(settle, databases)
     failures = [f"{outcome.item['name']}: {outcome.error}" for outcome in outcomes if outcome.error]

@@ -90,6 +90,8 @@ def read_record(client: NomadClient, name: str) -> dict[str, Any]:
         "version": items["version"],
         "volume": items["volume"],
         "spec": json.loads(items["spec"]),
+        # When it was destroyed, in seconds since 1970; 0 for a database that lives.
+        "destroyed": int(items.get("destroyed", 0)),
         "index": variable["ModifyIndex"],
         # Nanoseconds. https://developer.hashicorp.com/nomad/api-docs/variables/variables
         "created_at": variable["CreateTime"] // 1_000_000_000,
@@ -101,6 +103,8 @@ def write_record(client: NomadClient, record: Mapping[str, Any], index: int) -> 
     """The record's new index; NomadConflict if somebody else was quicker."""
     items = {key: record[key] for key in ("version", "volume")}
     items |= {key: json.dumps(record[key], sort_keys=True) for key in ("logins", "spec")}
+    if record.get("destroyed"):
+        items["destroyed"] = str(record["destroyed"])
     return int(client.variables.write(RECORDS + record["name"], items, cas=index)["ModifyIndex"])
 
 

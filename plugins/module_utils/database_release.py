@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The end of databases: stopped with everything kept, or erased.
+"""The end of databases: stopped, destroyed (stopped, and erased once the retention time is over), or erased.
 
 Erasing goes from the outside in, the record last, so that an interrupted run is finished by running it again: as long
 as the record is there, the database is known and so is its volume.
@@ -8,10 +8,11 @@ as the record is there, the database is known and so is its volume.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_record import WANTED, read_record
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import WANTED, read_record, write_record
 from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     BatchFailed,
     InvalidInput,
@@ -30,7 +31,7 @@ STOP_SECONDS = 150.0
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
     "names": {"type": "list", "elements": "str", "required": True},
-    "purge": {"type": "bool", "default": False},
+    "state": {"type": "str", "choices": ["stopped", "destroyed", "erased"], "default": "destroyed"},
 }
 
 
@@ -77,20 +78,24 @@ def end_jobs(client: NomadClient, jobs: Sequence[str], purge: bool) -> None:
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
-    purge = params["purge"]
+    purge, mark = params["state"] == "erased", params["state"] == "destroyed"
     records = [record for record in values(client.map(lambda name: find_record(client, name), params["names"])) if record]
-    check_protection(records)
+    # A stop is no end: what is protected may rest.
+    if purge or mark:
+        check_protection(records)
     names = [record["name"] for record in records]
     jobs = {job["ID"]: job for job in client.jobs.get()}
     ending = [name for name in names if name in jobs and (purge or not jobs[name]["Stop"])]
+    marking = [record for record in records if mark and not record["destroyed"]]
     result = {
-        "changed": bool(ending or (purge and records)),
+        "changed": bool(ending or marking or (purge and records)),
         "stopped": ending,
         "erased": names if purge else [],
         "missing": [name for name in params["names"] if name not in names],
     }
     if not check_mode:
         end_jobs(client, ending, purge)
+        values(client.map(lambda one: write_record(client, one | {"destroyed": int(time.time())}, one["index"]), marking))
         if purge and records:
             volumes = {volume["Name"]: volume["ID"] for volume in client.volumes.list()}
             outcomes = client.map(lambda record: erase(client, record, volumes), records)

@@ -7,8 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, paged, values
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import Verdict, explain
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import Verdict, explain, last_log
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+# More than most lines have; what is too much is cut.
+BYTES_PER_LINE = 400
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
@@ -20,6 +23,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "status": {"type": "bool", "default": False},
     "specification": {"type": "bool", "default": False},
     "explain": {"type": "bool", "default": False},
+    "log_lines": {"type": "int", "default": 0},
 }
 
 
@@ -30,6 +34,14 @@ def newest(job: dict[str, Any]) -> Verdict:
     return Verdict(job, f"is {'stopped' if job['Stop'] else job['Status']}", last.get("ID", ""))
 
 
+def log_of(client: NomadClient, job: dict[str, Any], lines: int) -> str:
+    """The end of the log of the job's newest allocation, of the task that is called like its group."""
+    found = newest(job)
+    task = next(iter((job.get("JobSummary") or {}).get("Summary") or {}), "")
+    text = last_log(client, found.alloc, task, job["Namespace"], lines * BYTES_PER_LINE) if found.alloc else ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     namespace = params["namespace"] or client.namespace
@@ -37,7 +49,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     jobs = paged(client.jobs, namespace=namespace, prefix=params["prefix"], filter=params["filter"], meta=meta)
     if params["ids"] is not None:
         jobs = [job for job in jobs if job["ID"] in set(params["ids"])]
-    if (params["status"] or params["explain"]) and jobs:
+    if (params["status"] or params["explain"] or params["log_lines"]) and jobs:
         body = {"Jobs": [{"Namespace": job["Namespace"], "ID": job["ID"]} for job in jobs], "IncludeChildren": True}
         found = client.jobs.post("statuses", json=body)
         statuses = {(status["Namespace"], status["ID"]): status for status in found}
@@ -51,6 +63,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["explain"]:
         for outcome in client.map(lambda job: explain(client, (job["Namespace"], job["ID"]), newest(job)), jobs):
             outcome.item["Reason"] = (outcome.value or {"reason": str(outcome.error)})["reason"]
+    if params["log_lines"] > 0:
+        for job, log in zip(jobs, values(client.map(lambda job: log_of(client, job, params["log_lines"]), jobs)), strict=True):
+            job["Log"] = log
     return {"jobs": jobs, "api_calls": client.api_calls}
 
 

@@ -185,13 +185,13 @@ def last_events(alloc: dict[str, Any]) -> tuple[str, list[str]]:
     return task, events
 
 
-def last_log(client: NomadClient, alloc: str, task: str, namespace: str) -> str:
-    """The end of the task's log; empty where Nomad does not collect it."""
+def last_log(client: NomadClient, alloc: str, task: str, namespace: str, size: int = 2000) -> str:
+    """The last bytes of the task's log; empty where Nomad does not collect it."""
     logs = client.endpoint("client/fs/logs")
     for stream in ("stderr", "stdout"):
         try:
             text: str = logs.send(
-                "get", alloc, namespace=namespace, task=task, type=stream, origin="end", offset="2000", plain="true", timeout=5
+                "get", alloc, namespace=namespace, task=task, type=stream, origin="end", offset=str(size), plain="true", timeout=5
             ).text
         except NomadError:
             return ""

@@ -28,10 +28,15 @@ options:
     type: list
     elements: str
     required: true
-  purge:
-    description: Erase data and credentials.
-    type: bool
-    default: false
+  state:
+    description:
+      - V(stopped) ends the server and keeps everything.
+      - V(destroyed) does the same, and notes when, so that it can be erased once a retention time is over.
+      - V(erased) ends the server and erases data and credentials.
+      - A protected database can be stopped only.
+    type: str
+    choices: [stopped, destroyed, erased]
+    default: destroyed
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -41,12 +46,13 @@ EXAMPLES = r"""
   infinite.databases.database_release:
     nomad_namespace: databases
     names: [mydb]
+    state: stopped
 
 - name: Erase a database
   infinite.databases.database_release:
     nomad_namespace: databases
     names: [mydb]
-    purge: true
+    state: erased
 """
 
 RETURN = r"""

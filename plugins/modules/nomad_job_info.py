@@ -50,6 +50,12 @@ options:
     description: Include what last happened to each job and the end of its log, which costs two requests for each job.
     type: bool
     default: false
+  log_lines:
+    description:
+      - Include so many last lines of the log of each job's newest allocation, of the task that has its group's name. It costs a request
+        for each job.
+    type: int
+    default: 0
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -81,6 +87,10 @@ jobs:
     Reason:
       description: The job's state, its newest allocation's last events and log lines, in one line.
       returned: if O(explain) is set
+      type: str
+    Log:
+      description: The last lines of the log.
+      returned: if O(log_lines) is set
       type: str
     Specification:
       description: The job's specification.

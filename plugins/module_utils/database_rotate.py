@@ -1,0 +1,96 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""New passwords, with a time in which the old ones work as well.
+
+A role has two logins. The one that is not in use gets a new password and becomes the one that URLs name; the other ends
+once the overlap is over. Neither restarts the server nor ends a session before then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_duration, seconds
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import (
+    ROLES,
+    new_password,
+    other_login,
+    read_record,
+    write_record,
+    write_wanted,
+)
+from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "names": {"type": "list", "elements": "str", "required": True},
+    "role": {"type": "str", "choices": [*ROLES], "default": "owner"},
+    "overlap": {"type": "str", "default": "24h"},
+    "state": {"type": "str", "choices": ["rotated", "ended", "expired"], "default": "rotated"},
+}
+
+
+def rotated(record: Mapping[str, Any], role: str, until: int) -> dict[str, Any]:
+    """The record with a new login for the role, and the old one until then (seconds since 1970)."""
+    logins = {key: dict(value) for key, value in record["logins"].items()}
+    old = logins[role]
+    if "ending" in old:
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(old["ending"]["until"]))
+        raise InvalidInput(f"its old password of {role} works until {when}; end that first (state ended), then rotate again")
+    logins[role] = {
+        "user": other_login(record["name"], role, old["user"]),
+        "password": new_password(),
+        "ending": {"user": old["user"], "password": old["password"], "until": until},
+    }
+    return dict(record) | {"logins": logins}
+
+
+def ended(record: Mapping[str, Any], roles: tuple[str, ...], before: float) -> dict[str, Any]:
+    """The record without old logins of these roles whose time is over."""
+    logins = {
+        role: {key: value for key, value in login.items() if key != "ending" or role not in roles or value["until"] > before}
+        for role, login in record["logins"].items()
+    }
+    return dict(record) | {"logins": logins}
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    try:
+        overlap = seconds(check_duration(params["overlap"]))
+    except ValueError as error:
+        raise InvalidInput(f"overlap: {error}") from None
+    if overlap is None:
+        raise InvalidInput("overlap: an old password has to end; give a time such as 24h")
+    client, now = NomadClient(params), int(time.time())
+
+    def turn(name: str) -> bool:
+        try:
+            record = read_record(client, name)
+        except NomadNotFound:
+            raise InvalidInput("there is no such database") from None
+        if params["state"] == "rotated":
+            new = rotated(record, params["role"], now + overlap)
+        elif params["state"] == "ended":
+            new = ended(record, (params["role"],), float("inf"))
+        else:
+            new = ended(record, ROLES, now)
+        if new["logins"] == record["logins"]:
+            return False
+        if not check_mode:
+            write_record(client, new, record["index"])
+            write_wanted(client, new)
+        return True
+
+    outcomes = client.map(turn, params["names"])
+    result = {"changed": any(outcome.value for outcome in outcomes), "names": [one.item for one in outcomes if one.value]}
+    failures = [f"{outcome.item}: {outcome.error}" for outcome in outcomes if outcome.error]
+    if failures:
+        raise BatchFailed("; ".join(failures), **result)
+    return result | {"api_calls": client.api_calls}
+
+
+SPEC = ModuleSpec(ARGUMENT_SPEC, run)

@@ -1,0 +1,80 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: database_rotate
+short_description: Give databases' roles new passwords
+description:
+  - Gives a role of each database a new login and password, which the database's URL names from then on. The old login works until the
+    overlap is over. No session ends before then, and no server is restarted.
+  - A role has two logins, which take turns. Both act as the same PostgreSQL role, so that what one makes belongs to both.
+extends_documentation_fragment:
+  - infinite.databases.nomad
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would change.
+  diff_mode:
+    support: none
+    description: The change is a secret.
+  idempotent:
+    support: partial
+    description: V(rotated) makes a new password each time; the other states change nothing the second time.
+options:
+  names:
+    description: The databases' names.
+    type: list
+    elements: str
+    required: true
+  role:
+    description: The role whose password changes.
+    type: str
+    choices: [owner, rw, ro]
+    default: owner
+  overlap:
+    description: How long the old password works, such as V(90m), V(24h) or V(7d).
+    type: str
+    default: 24h
+  state:
+    description:
+      - V(rotated) makes a new password. It fails while an old one of the role still works.
+      - V(ended) ends the old password of the role now. Its sessions are closed.
+      - V(expired) ends the old passwords of all roles whose overlap is over.
+    type: str
+    choices: [rotated, ended, expired]
+    default: rotated
+author:
+  - Infinite Databases contributors (@infinite-databases)
+"""
+
+EXAMPLES = r"""
+- name: Give a database a new password
+  infinite.databases.database_rotate:
+    nomad_namespace: databases
+    names: [mydb]
+    overlap: 2h
+"""
+
+RETURN = r"""
+names:
+  description: The databases that were changed.
+  returned: success
+  type: list
+  elements: str
+api_calls:
+  description: How many requests were sent to Nomad.
+  returned: success
+  type: int
+"""
+
+from ansible_collections.infinite.databases.plugins.module_utils.database_rotate import SPEC
+
+
+def main() -> None:
+    SPEC.main()
+
+
+if __name__ == "__main__":
+    main()
