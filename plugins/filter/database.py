@@ -54,6 +54,14 @@ def dns_records(databases: Sequence[Mapping[str, Any]], domain: str, addresses: 
     return [address_record(f"{one['name']}.{domain}", addresses[one["node"]]) for one in databases if one["node"]]
 
 
+def short_time(length: float) -> str:
+    """Seconds in the largest unit that fits, as in 3d; "due" where they are over."""
+    if length <= 0:
+        return "due"
+    size, unit = next(((size, unit) for size, unit in ((86400, "d"), (3600, "h"), (60, "m")) if length >= size), (1, "s"))
+    return f"{int(length // size)}{unit}"
+
+
 def run_seconds(_value: Any = None) -> float:
     """Seconds since ansible-playbook was started. A task runs in a child of that process. proc(5), /proc/pid/stat, field 22."""
     with open(f"/proc/{os.getppid()}/stat", encoding="utf-8") as file:
@@ -71,4 +79,5 @@ class FilterModule:
             "address_types": address_types,
             "dns_records": dns_records,
             "run_seconds": run_seconds,
+            "short_time": short_time,
         }

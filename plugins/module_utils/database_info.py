@@ -1,17 +1,33 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which databases there are, from Nomad's lists alone: a request more for each database would make `list` slow."""
+"""Which databases there are, from Nomad's lists alone; with details, a read and a query for each, several at once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils import database_details as details
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_duration, seconds
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadNotFound
+
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, PoolState, read_lists, read_state
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
-ARGUMENT_SPEC: dict[str, dict[str, Any]] = {**CONNECTION_SPEC}
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "details": {"type": "bool", "default": False},
+    "retention": {"type": "str", "default": "7d"},
+    "statistics": {"type": "bool", "default": False},
+    "domain": {"type": "str"},
+    "port": {"type": "int", "default": 5432},
+    "ca_cert": {"type": "str", "default": ""},
+    "name": {"type": "str"},
+    "labels": {"type": "dict", "default": {}},
+}
 
 
 def state_of(job: Mapping[str, Any] | None) -> str:
@@ -60,15 +76,42 @@ def pool_counts(state: PoolState) -> dict[str, dict[str, int]]:
     return counts
 
 
+def with_details(client: NomadClient, params: Mapping[str, Any], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is in the records, and said by the servers, added to each database; those that vanish meanwhile are left out."""
+    try:
+        retention = seconds(check_duration(params["retention"]))
+    except ValueError as error:
+        raise InvalidInput(f"retention: {error}") from None
+    now = time.time()
+
+    def add(one: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            record = read_record(client, one["name"])
+        except NomadNotFound:
+            return None
+        full = one | details.described(record, retention or int(now), now)
+        full["state"] = "destroyed" if record["destroyed"] else one["state"]
+        if not details.selected(full["labels"], params["labels"]):
+            return None
+        if params["statistics"] and one["state"] == "running":
+            full |= details.statistics(record, f"{one['name']}.{params['domain']}", params["port"], params["ca_cert"])
+        return full
+
+    return [one for one in values(client.map(add, found)) if one]
+
+
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     volumes, jobs, variables = read_lists(client)
     names = [one["Path"].removeprefix(RECORDS) for one in variables if one["Path"].startswith(RECORDS)]
+    if params["name"]:
+        names = [name for name in names if name == params["name"]]
+    found = describe(names, jobs, nodes_of_volumes(volumes, client.endpoint("nodes").get()))
     return {
-        "databases": describe(names, jobs, nodes_of_volumes(volumes, client.endpoint("nodes").get())),
+        "databases": with_details(client, params, found) if params["details"] else found,
         "pool": pool_counts(read_state(volumes, jobs, variables)),
         "api_calls": client.api_calls,
     }
 
 
-SPEC = ModuleSpec(ARGUMENT_SPEC, run)
+SPEC = ModuleSpec(ARGUMENT_SPEC, run, required_if=[["statistics", True, ["details", "domain"]]])

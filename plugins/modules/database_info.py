@@ -20,6 +20,37 @@ attributes:
   idempotent:
     support: full
     description: Reads only.
+options:
+  details:
+    description: Read each database's record as well, a request for each.
+    type: bool
+    default: false
+  retention:
+    description: How long a destroyed database is kept. It decides what is C(due).
+    type: str
+    default: 7d
+  statistics:
+    description: Ask each running server for its size and connections, by its host name. Needs O(details) and O(domain).
+    type: bool
+    default: false
+  domain:
+    description: The domain of the host names.
+    type: str
+  port:
+    description: The port of all databases.
+    type: int
+    default: 5432
+  ca_cert:
+    description: The CA that signed the certificate. Empty for the system's CAs.
+    type: str
+    default: ""
+  name:
+    description: Only this database.
+    type: str
+  labels:
+    description: Only databases that have all of these labels. Needs O(details).
+    type: dict
+    default: {}
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -57,6 +88,39 @@ databases:
     node:
       description: The name of the Nomad node that has the volume, and so runs the database.
       type: str
+    user:
+      description: The login that the database's URL names. This and what follows is there with O(details).
+      type: str
+    labels:
+      description: Its labels.
+      type: dict
+    description:
+      description: What else was asked for.
+      type: dict
+    created:
+      description: When it was made. All times are seconds since 1970.
+      type: int
+    expires:
+      description: When its ttl is over, if it has one.
+      type: int
+    destroyed:
+      description: When it was destroyed, if it was. Its O(ignore:state) is then V(destroyed).
+      type: int
+    erased_from:
+      description: When its retention time is over, if it was destroyed.
+      type: int
+    due:
+      description: V(destroy) where its ttl is over, V(erase) where its retention time is over, else empty.
+      type: str
+    size:
+      description: The size of its data in bytes. This and what follows is there with O(statistics), and empty where no answer came soon.
+      type: int
+    connections:
+      description: How many clients are connected.
+      type: int
+    started:
+      description: When its server was started.
+      type: int
 pool:
   description: For each major version, how many volumes are C(ready) and how many are C(preparing).
   returned: success

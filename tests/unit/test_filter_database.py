@@ -67,4 +67,5 @@ def test_names() -> None:
         "endpoints",
         "jobs",
         "run_seconds",
+        "short_time",
     }

@@ -1,0 +1,83 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What `list` says of a database beyond Nomad's lists: what its record says (never a password), and what its server says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import seconds
+
+try:
+    import psycopg
+except ImportError:
+    # Without it the table has gaps, as for a server that does not answer.
+    psycopg = None  # type: ignore[assignment]
+
+ANSWER_SECONDS = 2
+STATISTICS = """
+select pg_database_size(current_database()),
+       (select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()),
+       extract(epoch from pg_postmaster_start_time())::bigint
+"""
+
+
+def due(record: Mapping[str, Any], retention: int, now: float) -> str:
+    """What is to be done with it: destroy (its ttl is over), erase (so is the retention time), or nothing."""
+    if record["spec"].get("protect"):
+        return ""
+    if record["destroyed"]:
+        return "erase" if record["destroyed"] + retention <= now else ""
+    ends = expiry(record)
+    return "destroy" if ends is not None and ends <= now else ""
+
+
+def expiry(record: Mapping[str, Any]) -> int | None:
+    """When its ttl, which counts from its creation, is over; seconds since 1970."""
+    length = seconds(record["spec"].get("ttl") or "")
+    return None if length is None else int(record["created_at"]) + length
+
+
+def described(record: Mapping[str, Any], retention: int, now: float) -> dict[str, Any]:
+    spec = record["spec"]
+    return {
+        "user": record["user"],
+        "version": record["version"],
+        "volume": record["volume"],
+        "labels": spec.get("labels") or {},
+        "description": {key: value for key, value in spec.items() if key != "labels"},
+        "created": record["created_at"],
+        "expires": expiry(record),
+        "destroyed": record["destroyed"] or None,
+        "erased_from": record["destroyed"] + retention if record["destroyed"] else None,
+        "due": due(record, retention, now),
+    }
+
+
+def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) -> dict[str, int | None]:
+    """Size in bytes, other connections, and the server's start in seconds since 1970; nothing where it does not answer soon."""
+    nothing: dict[str, int | None] = {"size": None, "connections": None, "started": None}
+    if psycopg is None:
+        return nothing
+    try:
+        with psycopg.connect(
+            host=host,
+            port=port,
+            dbname=record["name"],
+            user=record["user"],
+            password=record["password"],
+            sslmode="verify-full",
+            sslrootcert=ca_cert or "system",
+            connect_timeout=ANSWER_SECONDS,
+            options=f"-c statement_timeout={ANSWER_SECONDS}s",
+            application_name="infinite.databases",
+        ) as connection:
+            row = connection.execute(STATISTICS).fetchone()
+    except psycopg.Error:
+        return nothing
+    return dict(zip(nothing, row or (None, None, None), strict=True))
+
+
+def selected(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == str(value) for key, value in selector.items())
