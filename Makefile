@@ -12,6 +12,7 @@ MAKEFLAGS += --no-print-directory
 db ?=
 port ?=
 purge ?=
+role ?=
 args ?=
 
 # Python may keep what it compiles: it is a good part of a short run.
@@ -29,7 +30,7 @@ recorded_port = $(shell sed -n 's/^database_port: *//p' '$(state)/connection.yml
 chosen_port = $(or $(value port),$(recorded_port))
 need_db = $(if $(call given,db),,$(error Which database? make $@ db=NAME))
 
-.PHONY: help setup up provision list url destroy drift down clean test test-unit lint bench
+.PHONY: help setup up provision list url env connect logs stop start restart rotate expire destroy drift down clean test test-unit lint bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -62,7 +63,28 @@ list: .venv/.ready ## List the databases and how many prepared volumes wait
 
 # Nothing but the URL on stdout, so that it can stand in $(make -s url db=mydb).
 url: .venv/.ready ## db=NAME: print the database's URL
-	$(need_db)@$(plain) url.yml $(call extra,db) $(args)
+	$(need_db)@$(plain) url.yml $(call extra,db) $(call extra,role) $(args)
+
+env: .venv/.ready ## db=NAME: print KEY=value lines for a .env file
+	$(need_db)@$(plain) env.yml $(call extra,db) $(call extra,role) $(args)
+
+# The password travels in psql's environment: arguments are shown to everybody.
+connect: .venv/.ready ## db=NAME: psql as the owner (role=ro: as another role)
+	$(need_db)@lines=$$($(plain) env.yml $(call extra,db) $(call extra,role)); \
+	    while IFS= read -r line; do export "$$line"; done <<< "$$lines"; exec psql $(args)
+
+logs: .venv/.ready ## db=NAME: the end of its server's log
+	$(need_db)@$(plain) logs.yml $(call extra,db) $(args)
+
+stop start restart rotate: .venv/.ready
+	$(need_db)@$(plain) $@.yml $(call extra,db) $(call extra,role) $(args)
+stop: ## db=NAME: refuse clients, keep everything
+start: ## db=NAME: run it again
+restart: ## db=NAME: restart its server
+rotate: ## db=NAME: a new password; the old one works for a day (role=ro: of another role)
+
+expire: .venv/.ready ## Destroy what is past its ttl, erase what is past the retention time
+	@$(plain) expire.yml $(args)
 
 destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: erase it)
 	$(need_db)@ansible-playbook destroy.yml $(call extra,db) $(call extra,purge) $(args)

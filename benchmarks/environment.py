@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_claim
+from ansible_collections.infinite.databases.plugins.module_utils import database_claim, database_record
 from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, Pool, PoolState

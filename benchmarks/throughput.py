@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.infinite.databases.plugins.module_utils.database import MEBIBYTE, server_settings
+from ansible_collections.infinite.databases.plugins.module_utils.database import server_settings
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import MEBIBYTE
 from benchmarks.environment import PREFIX, VERSION, BenchError, Environment
 from benchmarks.provisioning import new_names
 from benchmarks.report import Figure, show, wait_quiet

@@ -19,6 +19,18 @@ options:
     description: Show C(********) in the password's place.
     type: bool
     default: false
+  role:
+    description: The role whose credentials are in it.
+    type: str
+    choices: [owner, rw, ro]
+    default: owner
+    vars:
+      - name: database_role
+  form:
+    description: A URL, or C(KEY=value) lines for a C(.env) file, with the URL as C(DATABASE_URL) and libpq's own variables.
+    type: str
+    choices: [url, env]
+    default: url
   domain:
     description: The environment's domain.
     type: str
@@ -122,7 +134,7 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url
+from ansible_collections.infinite.databases.plugins.module_utils.database import connection_environment, connection_url
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_name
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, NomadNotFound
@@ -147,4 +159,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             raise AnsibleLookupError(f"The database's name {error}") from None
         except NomadNotFound:
             raise AnsibleLookupError(f"There is no database {name!r} in Nomad at {client.address}; provision it first") from None
-        return connection_url(record, options["domain"], options["port"], options["ca_cert"], options["masked"])
+        record |= record["logins"][options["role"]]
+        place = (options["domain"], options["port"], options["ca_cert"])
+        if options["form"] == "env":
+            return "\n".join(f"{key}={value}" for key, value in connection_environment(record, *place).items())
+        return connection_url(record, *place, options["masked"])

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import KEYS, MEBIBYTE, MEMORY, quoted
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
+
 def check_one(where: str, given: Any, versions: Sequence[str], problems: list[str]) -> dict[str, Any]:
     """The description with its values in their types; what is wrong with it is added to the problems."""
     if not isinstance(given, Mapping):
@@ -74,6 +75,20 @@ def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: s
     password = "********" if masked else quote(record["password"], safe="")
     query = urlencode(options, safe="/", quote_via=quote)
     return f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{query}"
+
+
+def connection_environment(record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "") -> dict[str, str]:
+    """The URL, and what libpq's own variables say. https://www.postgresql.org/docs/current/libpq-envars.html"""
+    found = {
+        "DATABASE_URL": connection_url(record, domain, port, ca_cert),
+        "PGHOST": f"{record['name']}.{domain}",
+        "PGPORT": str(port),
+        "PGDATABASE": record["name"],
+        "PGUSER": record["user"],
+        "PGPASSWORD": record["password"],
+        "PGSSLMODE": "verify-full",
+    }
+    return found | ({"PGSSLROOTCERT": ca_cert} if ca_cert else {})
 
 
 # What an extension wants to have been loaded when the server starts, and settings that it needs besides.
@@ -159,7 +174,9 @@ def job_variables(
         "memory": memory,
         "memory_max": memory_max,
         "shm_size": max(64, memory_max // 4) * MEBIBYTE,
-        "settings": server_settings(memory_max, limits(spec) | own | preloads(record["name"], spec.get("extensions") or [], own)),
+        "settings": server_settings(
+            memory_max, limits(spec) | dict(own) | preloads(record["name"], spec.get("extensions") or [], own)
+        ),
         "allowed_cidrs": spec.get("allowed_cidrs") or defaults.get("allowed_cidrs") or [],
         # Only what a restart is due for anyway: Nomad restarts a job whose meta has changed.
         "meta": {

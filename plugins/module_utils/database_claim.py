@@ -97,7 +97,7 @@ class Claims:
         A run that was held up for long enough finds its claim given back as unused, and perhaps claimed by another: it is
         claimed again after the record was written, with the index of the first time.
         """
-        record = {
+        record: dict[str, Any] = {
             "name": asked["name"],
             "logins": new_logins(asked["name"]),
             "version": asked["version"],

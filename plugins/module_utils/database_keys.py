@@ -155,10 +155,11 @@ def check_extensions(value: Any) -> list[str]:
     given = [one.strip() for one in value.split(",")] if isinstance(value, str) else value
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
         raise ValueError(f"{quoted(value)} is not a list of extensions such as [pgvector, hstore]")
-    bad = [one for one in given if not EXTENSION.fullmatch(one)]
+    names: list[str] = given
+    bad = [one for one in names if not EXTENSION.fullmatch(one)]
     if bad:
         raise ValueError(f"{quoted(bad[0])} is not the name of an extension")
-    return sorted({EXTENSION_NAMES.get(one, one) for one in given})
+    return sorted({EXTENSION_NAMES.get(one, one) for one in names})
 
 
 MEMORY = whole_number(32, 16 * MEBIBYTE, "MiB")

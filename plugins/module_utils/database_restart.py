@@ -29,7 +29,9 @@ def running(client: NomadClient, names: list[str]) -> dict[str, str]:
     allocs = {status["ID"]: [one for one in status["Allocs"] or [] if one["ClientStatus"] == "running"] for status in statuses}
     idle = [name for name in names if not allocs.get(name)]
     if idle:
-        raise InvalidInput(f"Nothing was restarted: {', '.join(idle)} is not running; start it, or see `list` for the names there are")
+        raise InvalidInput(
+            f"Nothing was restarted: {', '.join(idle)} is not running; start it, or see `list` for the names there are"
+        )
     return {name: allocs[name][0]["ID"] for name in names}
 
 
@@ -48,7 +50,9 @@ def restart(client: NomadClient, alloc: str) -> None:
         if now["State"] == "running" and now["StartedAt"] != before:
             return
         if time.monotonic() > end:
-            raise JobFailed(f"did not restart within {RESTART_SECONDS:g} s (it is {now['State']}); see `nomad alloc status {alloc}`")
+            raise JobFailed(
+                f"did not restart within {RESTART_SECONDS:g} s (it is {now['State']}); see `nomad alloc status {alloc}`"
+            )
         time.sleep(POLL_SECONDS)
 
 

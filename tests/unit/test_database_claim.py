@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.infinite.databases.plugins.module_utils import database_claim as claim
+from ansible_collections.infinite.databases.plugins.module_utils import database_record as record_of
 from ansible_collections.infinite.databases.plugins.module_utils import database_release as release
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.pool import Volume
@@ -39,7 +40,7 @@ def test_verifier_of_the_rfc() -> None:
     import hashlib
     import hmac
 
-    verifier = claim.scram_verifier("pencil", base64.b64decode(RFC_SALT))
+    verifier = record_of.scram_verifier("pencil", base64.b64decode(RFC_SALT))
     match = re.fullmatch(r"SCRAM-SHA-256\$4096:([^$]+)\$([^:]+):(.+)", verifier)
     assert match
     salt, stored, server = match.groups()
@@ -51,13 +52,14 @@ def test_verifier_of_the_rfc() -> None:
     assert hashlib.sha256(client_key).digest() == base64.b64decode(stored)
 
 
-def test_verifiers_are_salted() -> None:
-    assert claim.scram_verifier("pencil") != claim.scram_verifier("pencil")
-    assert "pencil" not in claim.scram_verifier("pencil")
+def test_verifiers_are_salted_and_the_same_each_time() -> None:
+    salts = {record_of.scram_verifier(password).split("$")[1] for password in ("pencil", "pencil", "crayon")}
+    assert len(salts) == 2
+    assert "pencil" not in record_of.scram_verifier("pencil")
 
 
 def test_passwords() -> None:
-    made = {claim.new_password() for _ in range(200)}
+    made = {record_of.new_password() for _ in range(200)}
     assert len(made) == 200
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{32}", password) for password in made)
 

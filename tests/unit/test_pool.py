@@ -146,7 +146,9 @@ def test_state_of_a_database(job: dict[str, Any] | None, expected: str) -> None:
 
 def test_describe() -> None:
     jobs = [database_job("b", Running=1), database_job("foreign", Running=1), pool_job("a", [])]
-    nodes = info.nodes_of_volumes([{"Name": "volume-of-b", "NodeID": "1"}, {"Name": "v-c", "NodeID": "9"}], [{"ID": "1", "Name": "node-1"}])
+    nodes = info.nodes_of_volumes(
+        [{"Name": "volume-of-b", "NodeID": "1"}, {"Name": "v-c", "NodeID": "9"}], [{"ID": "1", "Name": "node-1"}]
+    )
     assert nodes == {"volume-of-b": "node-1", "v-c": ""}
     found = info.describe(["b", "a"], jobs, nodes)
     assert [(one["name"], one["state"], one["host"], one["version"], one["node"]) for one in found] == [

@@ -161,7 +161,9 @@ def test_a_missing_verifier_is_derived_again(site: Site) -> None:
     again = site.claim("infinite-test-a")
     assert again["changed"]
     assert again["databases"] == [record | {"created": False}]
-    assert site.client.variables.read("nomad/jobs/infinite-test-a")["Items"]["verifier"].startswith("SCRAM-SHA-256$4096:")
+    assert site.client.variables.read("nomad/jobs/infinite-test-a")["Items"]["wanted"].startswith(
+        "login infinite-test-a infinite-test-a SCRAM-SHA-256$4096:"
+    )
 
 
 def test_what_is_asked_for_is_remembered(site: Site) -> None:

@@ -49,7 +49,7 @@ def test_server(user: User, first: str, sql: str, expected: object) -> None:
         "create database other",
         "alter system set work_mem = '1GB'",
         "copy (select 1) to program 'id'",
-        "select pg_read_file('/secrets/verifier')",
+        "select pg_read_file('/secrets/wanted')",
         "select rolpassword from pg_authid",
         "set role postgres",
     ],
