@@ -27,6 +27,9 @@ from ansible_collections.infinite.databases.plugins.module_utils.runner import M
 
 PREPARE_SECONDS = 180.0
 
+# What the next tasks need of a record.
+RETURNED = ("name", "user", "password", "version", "volume", "spec", "created")
+
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
     "databases": {"type": "list", "elements": "dict", "required": True},
@@ -212,7 +215,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     changed += [outcome.item["name"] for outcome in outcomes if outcome.value and outcome.item["name"] not in changed]
     return {
         "changed": bool(changed),
-        "databases": [{k: v for k, v in records[one["name"]].items() if k != "index"} for one in databases],
+        "databases": [{key: records[one["name"]][key] for key in RETURNED} for one in databases],
         "names_created": [record["name"] for record in created if record["created"]],
         "names_unkept": sorted(unkept),
         "diff": {"before": "", "after": "".join(f"+ {name}\n" for name in changed)},

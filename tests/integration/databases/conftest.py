@@ -97,23 +97,33 @@ class User:
     def url(self, name: str) -> str:
         return self.run("url", plain=True, db=name).out.removesuffix("\n")
 
-    def connect(self, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+    def login(self, name: str, role: str = "owner") -> dict[str, Any]:
+        """The current user and password of a role, from the record."""
+        found: dict[str, Any] = json.loads(self.variable(f"databases/{name}")["logins"])[role]
+        return found
+
+    def verifiers(self, name: str) -> dict[str, str]:
+        """What the database's job reads of each login."""
+        lines = [line.split() for line in self.variable(f"nomad/jobs/{name}")["wanted"].splitlines()]
+        return {line[2]: line[3] for line in lines if line[0] == "login"}
+
+    def connect(self, name: str, role: str = "owner") -> psycopg.Connection[tuple[Any, ...]]:
         """By what Nomad has recorded; test_url checks that the URL says the same."""
-        record = self.variable(f"databases/{name}")
+        login = self.login(name, role)
         return psycopg.connect(
             host=f"{name}.{self.domain}",
             port=self.known["database_port"],
             dbname=name,
-            user=record["user"],
-            password=record["password"],
+            user=login["user"],
+            password=login["password"],
             sslmode="verify-full",
             sslrootcert=self.ca,
             autocommit=True,
         )
 
-    def query(self, name: str, sql: str) -> Any:
+    def query(self, name: str, sql: str, role: str = "owner") -> Any:
         """The first column of the first row, if there is one."""
-        with self.connect(name) as connection:
+        with self.connect(name, role) as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchone()[0] if cursor.description else None  # type: ignore[index]
 
@@ -175,7 +185,7 @@ class User:
             record = self.variable(f"databases/{name}")
             if "protect" in record.get("spec", ""):
                 self.client.variables.write(f"databases/{name}", record | {"spec": "{}"})
-        release = {"names": list(names), "purge": True, **self.connection}
+        release = {"names": list(names), "state": "erased", **self.connection}
         hosts = {"names": [f"{name}.{self.domain}" for name in names], "state": "absent", "address": None, "all": False}
         mark = {"marker": self.known["database_environment"], "path": "/etc/hosts"}
         for result in (database_release.SPEC.execute(release, False), hosts_file.SPEC.execute(hosts | mark, False)):

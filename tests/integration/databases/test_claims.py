@@ -48,7 +48,8 @@ class Site:
         return self.execute(database_pool.SPEC, check_mode, False, **params)
 
     def release(self, *names: str, purge: bool, check_mode: bool = False) -> Result:
-        return self.execute(database_release.SPEC, check_mode, False, names=list(names), purge=purge)
+        state = "erased" if purge else "destroyed"
+        return self.execute(database_release.SPEC, check_mode, False, names=list(names), state=state)
 
     def paths(self) -> set[str]:
         return {stub["Path"] for stub in self.client.variables.list()}
@@ -240,7 +241,7 @@ def test_release_of_databases_without_jobs(site: Site) -> None:
     """As an interrupted run leaves them."""
     (record,) = site.claim("infinite-test-a")["databases"]
     kept = site.release("infinite-test-a", "infinite-test-b", purge=False)
-    assert (kept["changed"], kept["stopped"], kept["erased"], kept["missing"]) == (False, [], [], ["infinite-test-b"])
+    assert (kept["changed"], kept["stopped"], kept["erased"], kept["missing"]) == (True, [], [], ["infinite-test-b"])
     foretold = site.release("infinite-test-a", purge=True, check_mode=True)
     assert (foretold["changed"], foretold["erased"]) == (True, ["infinite-test-a"])
     assert "databases/infinite-test-a" in site.paths()

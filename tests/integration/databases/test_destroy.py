@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from functools import partial
 
 import psycopg
@@ -22,13 +24,16 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
     assert f"{name}: stopped. Its data and credentials are kept." in stopped.out
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url, connect_timeout=5)
-    assert user.variable(f"databases/{name}") == record
-    assert f"{name} " in user.run("list", plain=True).out
+    kept = user.variable(f"databases/{name}")
+    assert abs(int(kept.pop("destroyed")) - time.time()) < 60, "it is noted when"
+    assert kept == record
+    assert re.search(rf"(?m)^{name} +destroyed ", user.run("list", plain=True).out)
     again = user.run("destroy", db=name)
     assert again.changed == 0
     assert "was stopped already" in again.out
 
     user.run("provision", db=name)
+    assert "destroyed" not in user.variable(f"databases/{name}")
     assert user.url(name) == url
     assert user.query(name, "select answer from kept") == 42
 
@@ -51,12 +56,12 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
 def test_an_erased_name_starts_anew(user: User) -> None:
     name = "infinite-test-anew"
     user.run("provision", db=name)
-    before = user.variable(f"databases/{name}")
+    before, old = user.variable(f"databases/{name}"), user.login(name)
     user.query(name, "create table old ()")
     user.run("destroy", db=name, purge=True)
     user.run("provision", db=name)
     after = user.variable(f"databases/{name}")
-    assert after["password"] != before["password"]
+    assert user.login(name)["password"] != old["password"]
     assert after["volume"] != before["volume"]
     assert user.query(name, "select count(*) from pg_tables where tablename = 'old'") == 0
 

@@ -21,9 +21,9 @@ def ready(user: User, *databases: dict[str, Any], **params: Any) -> dict[str, An
 
 @pytest.fixture
 def endpoint(user: User, first: str) -> dict[str, Any]:
-    record = user.variable(f"databases/{first}")
+    login = user.login(first)
     place = {"host": f"{first}.{user.domain}", "port": user.known["database_port"]}
-    return place | {"name": first, "user": record["user"], "password": record["password"]}
+    return place | {"name": first, "user": login["user"], "password": login["password"]}
 
 
 def test_ready(user: User, endpoint: dict[str, Any]) -> None:
@@ -39,7 +39,11 @@ def test_ready(user: User, endpoint: dict[str, Any]) -> None:
     [
         ({"password": "wrong"}, {}, "it refuses the password; were the data and the credentials separated?"),
         ({"host": "nobody.invalid"}, {}, "its name does not resolve; is there a DNS record or hosts entry?"),
-        ({"host": "localhost"}, {}, "Traefik has no running server for this name; see its job"),
+        (
+            {"host": "localhost"},
+            {},
+            "Traefik has no running server for this name, or its allowed_cidrs leave this machine out; see its job",
+        ),
         ({}, {"ca_cert": None}, "its certificate is not trusted; is ca_cert the environment's CA?"),
         ({}, {"ca_cert": "/nonexistent"}, "its certificate is not trusted; is ca_cert the environment's CA?"),
         ({"port": 1}, {}, "nothing listens there; is Traefik running"),

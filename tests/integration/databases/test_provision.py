@@ -35,7 +35,7 @@ def test_new_database_answers_by_its_url(user: User) -> None:
         row = connection.execute("select current_database(), current_user").fetchone()
     assert row == (name, name)
     record = user.variable(f"databases/{name}")
-    assert record["password"] not in done.out + done.err
+    assert user.login(name)["password"] not in done.out + done.err
     assert user.claims_of(name) == [record["volume"]]
 
 
@@ -103,8 +103,8 @@ def test_check_mode_changes_nothing(user: User, first: str) -> None:
     assert "infinite-test-unborn: would be registered" in done.out
     assert f"{first}: would be updated" in done.out
     assert "work_mem=5MB" in done.out, "the diff says what would change"
-    secrets = [*user.variable(f"databases/{first}").items(), *user.variable(f"nomad/jobs/{first}").items()]
-    assert [key for key, value in secrets if key in ("password", "verifier") and value in done.out + done.err] == []
+    secrets = [user.login(first)["password"], *user.verifiers(first).values()]
+    assert [secret for secret in secrets if secret in done.out + done.err] == []
 
 
 def test_version_is_not_changed_in_place(user: User, first: str) -> None:
@@ -119,8 +119,7 @@ def test_secrets_stay_where_they_belong(user: User) -> None:
     again = user.run("provision", "-vvv", "--diff", db=name, memory=80)
     failed = user.run("provision", "-vvv", fails=True, db=name, database_port=1, database_timeout=0)
     assert "nothing listens there" in failed.out
-    password = user.variable(f"databases/{name}")["password"]
-    verifier = user.variable(f"nomad/jobs/{name}")["verifier"]
+    password, verifier = user.login(name)["password"], user.verifiers(name)[name]
     job = user.client.job.get(name)
     places = {
         "the output": "".join(run.out + run.err for run in (done, again, failed)),

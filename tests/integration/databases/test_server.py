@@ -34,7 +34,7 @@ ENCODING = "concat_ws(' ', pg_encoding_to_char(encoding), datcollate, datctype)"
         ("show timezone", "UTC"),
         ("show port", "5432"),
         ("select has_database_privilege('public', current_database(), 'connect')", False),
-        ("select count(*) from pg_roles where rolcanlogin and rolname not in (current_user, 'postgres')", 0),
+        ("select count(*) from pg_roles where rolcanlogin and rolname not in (current_user, 'postgres')", 2),
         ("select current_setting('server_version_num')::int / 10000", 17),
     ],
 )
@@ -61,8 +61,10 @@ def test_the_owner_is_no_superuser(user: User, first: str, sql: str) -> None:
 
 def test_the_verifier_is_what_postgresql_stores(user: User, first: str) -> None:
     """Which it would not be, had PostgreSQL taken it for a password and hashed it."""
-    stored = user.as_superuser(first, f"select rolpassword from pg_authid where rolname = '{first}'")
-    assert stored == user.variable(f"nomad/jobs/{first}")["verifier"]
+    stored = user.as_superuser(
+        first, "select json_object_agg(rolname, rolpassword) from pg_authid where rolcanlogin and rolname <> 'postgres'"
+    )
+    assert json.loads(stored) == user.verifiers(first)
     assert user.as_superuser(first, "select rolpassword is null from pg_authid where rolname = 'postgres'") == "t"
 
 
@@ -80,7 +82,7 @@ def test_who_may_not_log_in(user: User, first: str) -> None:
         message = attempt(url, user=superuser, password="x")
         assert "password authentication failed" in message or "pg_hba.conf rejects" in message, message
     assert "pg_hba.conf rejects" in attempt(url, user="postgres")
-    verifier = user.variable(f"nomad/jobs/{first}")["verifier"]
+    verifier = user.verifiers(first)[first]
     assert "password authentication failed" in attempt(url, password=verifier)
 
 
@@ -93,10 +95,10 @@ def test_no_answer_without_the_right_name_or_tls(user: User, first: str) -> None
 
 def test_url(user: User, first: str) -> None:
     url = user.url(first)
-    record = user.variable(f"databases/{first}")
+    login = user.login(first)
     parts = urlsplit(url)
     assert (parts.scheme, parts.hostname, parts.path) == ("postgresql", f"{first}.{user.domain}", f"/{first}")
-    assert (parts.username, parts.password) == (record["user"], record["password"])
+    assert (parts.username, parts.password) == (login["user"], login["password"])
     assert parse_qs(parts.query) == {"sslmode": ["verify-full"], "sslrootcert": [user.ca]}
     if not shutil.which("psql"):
         pytest.skip("needs psql; molecule's scenario installs it")
@@ -131,7 +133,14 @@ def test_url_of_nothing(user: User, name: str, message: str) -> None:
 def test_list(user: User, first: str) -> None:
     done = user.run("list", plain=True)
     lines = [line.split() for line in done.out.splitlines()]
-    assert lines[0] == ["NAME", "STATE", "VERSION", "HOST"]
-    assert [first, "running", "17", f"{first}.{user.domain}"] in lines
+    assert lines[0] == ["NAME", "STATE", "VERSION", "SIZE", "MEMORY", "CONN", "AGE", "EXPIRES", "URL"]
+    (line,) = [line for line in lines if line[:1] == [first]]
+    assert line[1:3] == ["running", "17"]
+    assert float(line[3]) > 1, "some megabytes"
+    assert (
+        line[-1]
+        == f"postgresql://{first}:********@{first}.{user.domain}:{user.known['database_port']}/{first}?sslmode=verify-full&sslrootcert={user.ca}"
+    )
+    assert user.login(first)["password"] not in done.out
     assert "volumes ready for PostgreSQL 17" in done.out
     assert done.err == ""
