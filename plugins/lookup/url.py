@@ -135,8 +135,8 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.infinite.databases.plugins.module_utils.database import connection_environment, connection_url
-from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_name
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
 

@@ -115,7 +115,7 @@ class Claims:
                 self.client.variables.delete(CLAIMS + volume.name, cas=claim)
             return self.read(asked["name"])
         if self.claim_volume(asked["name"], volume, claim):
-            return record | record["logins"]["owner"]
+            return {**record, **record["logins"]["owner"]}
         self.client.variables.delete(RECORDS + asked["name"], cas=index)
         return None
 

@@ -12,7 +12,6 @@ from ansible_collections.infinite.databases.plugins.module_utils import database
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_duration, seconds
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadNotFound
-
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, PoolState, read_lists, read_state
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -20,9 +21,10 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import (
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job, variables_file
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_item import ITEM_SPEC, Item, items_of
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import explain, wait_for
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import JobKey, explain, wait_for
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
+DIGEST_TAG = "infinite_digest="
 STATES = ["present", "stopped", "absent"]
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
@@ -31,12 +33,32 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "jobs": {"type": "list", "elements": "dict", "options": {**ITEM_SPEC, "state": {"type": "str", "choices": STATES}}},
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "float", "default": 300},
-    "digest_meta": {"type": "str"},
+    "digest_service": {"type": "str"},
     "plan_all": {"type": "bool", "default": False},
 }
 
 
-def parse(client: NomadClient, digest_meta: str | None, item: Item) -> None:
+def add_digest(spec: dict[str, Any], service: str, digest: str) -> None:
+    """As a tag of the job's services of that name: unlike a job's meta, a service's tags change without a restart."""
+    for group in spec.get("TaskGroups") or []:
+        for holder in (group, *(group.get("Tasks") or [])):
+            for one in holder.get("Services") or []:
+                if one.get("Name") == service:
+                    one["Tags"] = [*(one.get("Tags") or []), DIGEST_TAG + digest]
+
+
+def registered_digests(client: NomadClient, service: str, namespaces: Iterable[str]) -> dict[str, JobKey]:
+    """Which job runs with which digest, from one list for each namespace."""
+    found = {}
+    for namespace in namespaces:
+        for one in client.services(service, namespace=namespace):
+            for tag in one["Tags"] or []:
+                if tag.startswith(DIGEST_TAG):
+                    found[tag.removeprefix(DIGEST_TAG)] = (one["Namespace"], one["JobID"])
+    return found
+
+
+def parse(client: NomadClient, digest_service: str | None, item: Item) -> None:
     """Let Nomad parse HCL, and settle the job's id, namespace and digest."""
     namespace = item.namespace or client.namespace
     if isinstance(item.source, str):
@@ -50,11 +72,12 @@ def parse(client: NomadClient, digest_meta: str | None, item: Item) -> None:
         raise InvalidInput(f"The specification is of a job {name!r}, but id is {item.id!r}; make them the same")
     item.id, item.namespace = name, namespace
     item.spec = {**spec, "ID": name, "Name": spec.get("Name") or name, "Namespace": namespace}
-    if digest_meta and item.digest:
-        item.spec["Meta"] = {**(spec.get("Meta") or {}), digest_meta: item.digest}
+    if digest_service and item.digest:
+        item.spec = copy.deepcopy(item.spec)
+        add_digest(item.spec, digest_service, item.digest)
 
 
-def plan_present(client: NomadClient, digest_meta: str | None, check_mode: bool, current: Any, item: Item) -> None:
+def plan_present(client: NomadClient, check_mode: bool, current: Any, item: Item) -> None:
     """Decide what to do for a job that shall run. A new one needs no plan, but check mode wants its problems."""
     assert item.spec is not None
     if current is None:
@@ -62,13 +85,7 @@ def plan_present(client: NomadClient, digest_meta: str | None, check_mode: bool,
         if not check_mode:
             item.diff = shown_new(item)
             return
-    trial = dict(item.spec)
-    if digest_meta and current is not None:
-        # Changed meta restarts every task, so that the digest must not be the only reason for it: plan with the old one.
-        old = (current.get("Meta") or {}).get(digest_meta)
-        meta = {k: v for k, v in (item.spec.get("Meta") or {}).items() if k != digest_meta}
-        trial["Meta"] = meta | ({digest_meta: old} if old else {})
-    answer = client.job.put(item.id, "plan", json={"Job": trial, "Diff": True}, namespace=item.namespace)
+    answer = client.job.put(item.id, "plan", json={"Job": item.spec, "Diff": True}, namespace=item.namespace)
     item.enforce = answer["JobModifyIndex"]
     if answer.get("Warnings"):
         item.details["warnings"] = answer["Warnings"]
@@ -83,9 +100,7 @@ def plan_present(client: NomadClient, digest_meta: str | None, check_mode: bool,
     item.action = "updated"
     item.diff = job_diff.shown(item.id, difference)
     updates = ((answer.get("Annotations") or {}).get("DesiredTGUpdates") or {}).values()
-    restarts = any(u.get(kind) for u in updates for kind in ("DestructiveUpdate", "Place", "Canary", "Migrate"))
-    if not restarts:
-        item.spec = trial  # a change in place stays one: the old digest is kept, and the job is planned again next time
+    item.details["restarts"] = any(update.get("DestructiveUpdate") for update in updates)
 
 
 def shown_new(item: Item) -> dict[str, str]:
@@ -118,7 +133,7 @@ def settled(stub: dict[str, Any] | None) -> bool:
     return bool(groups) and all(group["Running"] for group in groups)
 
 
-def register(client: NomadClient, digest_meta: str | None, item: Item) -> None:
+def register(client: NomadClient, item: Item) -> None:
     """Register with check-and-set: the plan, and so the diff, were made against that version of the job.
 
     Nomad compares the index before it writes, not while it does: of two writers within the same milliseconds both may win.
@@ -133,7 +148,7 @@ def register(client: NomadClient, digest_meta: str | None, item: Item) -> None:
     except NomadConflict:
         # Somebody was faster. That is fine only if they wrote the same.
         now = client.job.get(item.id, namespace=item.namespace)
-        plan_present(client, digest_meta, False, now, item)
+        plan_present(client, False, now, item)
         if item.action == "unchanged":
             return
         item.action = "unchanged"
@@ -158,7 +173,7 @@ def each(client: NomadClient, items: list[Item], step: Callable[[Item], None]) -
 def apply(client: NomadClient, params: dict[str, Any], items: list[Item]) -> None:
     """Do what was planned, then wait for all of it at once."""
     wait, timeout = params["wait"], params["wait_timeout"]
-    each(client, [i for i in items if i.action in ("registered", "updated")], partial(register, client, params["digest_meta"]))
+    each(client, [i for i in items if i.action in ("registered", "updated")], partial(register, client))
     ending = [item for item in items if item.action in ("stopped", "removed")]
     # With wait, a job is purged only when it has stopped: a purged job's allocations are hard to find.
     each(client, ending, lambda item: deregister(client, item, purge=item.action == "removed" and not wait))
@@ -191,22 +206,23 @@ def check(client: NomadClient, items: list[Item], timeout: float, stopping: bool
 
 def prepare(client: NomadClient, params: dict[str, Any], check_mode: bool, items: list[Item]) -> None:
     """Decide for each item what to do. One list tells which jobs exist, and which already run with the right digest."""
-    digest_meta = params["digest_meta"]
-    listed = client.jobs.get(namespace="*", meta="true")
+    service = params["digest_service"]
+    listed = client.jobs.get(namespace="*")
     current = {(job["Namespace"], job["ID"]): job for job in listed}
-    trusted = [] if params["plan_all"] or not digest_meta else [job for job in listed if not job["Stop"] and job.get("Meta")]
-    same = {digest: (job["Namespace"], job["ID"]) for job in trusted if (digest := job["Meta"].get(digest_meta))}
+    trust = bool(service) and not params["plan_all"]
+    same = registered_digests(client, service, {item.namespace or client.namespace for item in items}) if trust else {}
+    running = {key for key, job in current.items() if not job["Stop"]}
 
     def decide(item: Item) -> None:
         twin = same.get(item.digest) if item.state == "present" else None
-        if twin and item.namespace in ("", twin[0]):
+        if twin in running and item.namespace in ("", twin[0]):
             item.namespace, item.id = twin
         else:
             if item.source and (item.state == "present" or not item.id):
-                parse(client, digest_meta, item)
+                parse(client, service, item)
             item.namespace = item.namespace or client.namespace
             if item.state == "present":
-                plan_present(client, digest_meta, check_mode, current.get(item.key), item)
+                plan_present(client, check_mode, current.get(item.key), item)
             else:
                 plan_ending(current.get(item.key), item)
         item.settled = settled(current.get(item.key))

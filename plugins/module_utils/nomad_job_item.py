@@ -90,7 +90,7 @@ def items_of(params: dict[str, Any], namespace: str) -> list[Item]:
             raise InvalidInput(f"Job {item.id or number}: state present needs its specification; give job")
         if not source and not item.id:
             raise InvalidInput(f"Job {number}: give its id or its specification (job)")
-        if params.get("digest_meta") and source:
+        if params.get("digest_service") and source:
             item.digest = digest_of(source, item.variables, item.namespace or namespace)
         items.append(item)
     return items

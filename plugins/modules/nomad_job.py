@@ -78,11 +78,11 @@ options:
     description: Seconds for all jobs together, after which a job that is not ready has failed. It stays registered.
     type: float
     default: 300
-  digest_meta:
+  digest_service:
     description:
-      - The key of the job's meta under which a digest of the specification is kept. A job that runs with the digest of what
-        is asked for is unchanged without a plan, so that nothing to do costs one request for any number of jobs.
-      - Since changed meta restarts a job, the digest is renewed only along with a change that restarts it anyway.
+      - The name of the jobs' services that get a digest of the specification as a tag, C(infinite_digest=...). A job that runs with the
+        digest of what is asked for is unchanged without a plan, so that nothing to do costs two requests for any number of jobs.
+      - The service has to be registered with Nomad (C(provider = "nomad")).
     type: str
   plan_all:
     description: Plan all jobs even where the digest is right, to find those that were changed behind our back.
@@ -102,7 +102,7 @@ EXAMPLES = r"""
     jobs:
       - job: "{{ lookup('ansible.builtin.template', 'web.nomad.hcl') }}"
       - job: "{{ lookup('ansible.builtin.template', 'worker.nomad.hcl') }}"
-    digest_meta: infinite_digest
+    digest_service: web
 
 - name: Stop one job and remove another
   infinite.databases.nomad_job:
@@ -135,6 +135,10 @@ jobs:
     action:
       description: V(unchanged), V(registered), V(updated), V(stopped) or V(removed).
       type: str
+    restarts:
+      description: Whether the change restarts the job's tasks.
+      returned: if the job was planned
+      type: bool
     eval_id:
       description: The evaluation that the change made.
       type: str

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -161,34 +162,46 @@ def test_the_same_job_twice(modules: Modules) -> None:
 
 def test_digests(modules: Modules, client: NomadClient) -> None:
     def job(**given: Any) -> tuple[bool, int, str]:
-        result = modules.job("test-digest", options={"digest_meta": "digest"} | given.pop("options", {}), **given)
+        result = modules.job("test-digest", options={"digest_service": "test"} | given.pop("options", {}), **given)
         assert not result.get("failed"), result["msg"]
-        spec = client.job.get("test-digest")
-        return result["changed"], result["api_calls"], spec["Meta"]["digest"]
+        tags = client.job.get("test-digest")["TaskGroups"][0]["Services"][0]["Tags"]
+        return result["changed"], result["api_calls"], tags[-1].removeprefix("infinite_digest=")
+
+    def registered(digest: str) -> None:
+        """A registration follows its job a moment later."""
+        deadline = time.monotonic() + 10
+        while not any(f"infinite_digest={digest}" in one["Tags"] for one in client.services("test")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     changed, _, first = job()
     assert changed
-    assert job() == (False, 1, first)  # one list, and nothing else
+    registered(first)
+    assert job() == (False, 2, first)  # two lists, and nothing else
     assert job(options={"plan_all": True})[0] is False
-    # A change in place: the digest stays, because changing it would restart the task.
+    # A change in place renews the digest, without a restart.
     before = client.job.get("test-digest", "allocations")[0]["ID"]
     changed, _, second = job(tag="two")
-    assert (changed, second) == (True, first)
+    assert changed
+    assert second != first
+    registered(second)
     assert client.job.get("test-digest", "allocations")[0]["ID"] == before
-    assert job(tag="two")[0] is False
-    # A change that restarts it anyway renews the digest.
+    assert job(tag="two") == (False, 2, second)
+    # And so does the way back.
+    assert job()[::2] == (True, first)
+    registered(first)
     changed, _, third = job(tag="two", memory=20)
     assert changed
-    assert third != first
-    assert job(tag="two", memory=20) == (False, 1, third)
+    registered(third)
+    assert job(tag="two", memory=20) == (False, 2, third)
     # Changed behind our back, it keeps the digest; planning it all the same finds that.
     spec = client.job.get("test-digest")
-    spec["TaskGroups"][0]["Services"][0]["Tags"] = ["tampered"]
+    spec["TaskGroups"][0]["Services"][0]["Tags"][0] = "tampered"
     client.jobs.post(json={"Job": spec})
     assert job(tag="two", memory=20)[0] is False
     assert job(tag="two", memory=20, options={"plan_all": True})[0] is True
-    assert client.job.get("test-digest")["TaskGroups"][0]["Services"][0]["Tags"] == ["two"]
-    # Stopped, it has the right digest and yet is not what was asked for.
+    assert client.job.get("test-digest")["TaskGroups"][0]["Services"][0]["Tags"][0] == "two"
+    # Stopped, it is not what was asked for.
     modules.end("test-digest", state="stopped")
     assert job(tag="two", memory=20)[0] is True
     modules.end("test-digest")
@@ -243,13 +256,13 @@ def test_a_job_waits_for_its_new_volume(modules: Modules) -> None:
 def test_many_at_once(modules: Modules) -> None:
     names = [f"test-many-{number}" for number in range(6)]
     jobs = [{"variables": {"name": name, "image": modules.image}} for name in names]
-    params: Args = {"job": TEMPLATE, "jobs": jobs, "digest_meta": "digest", "wait_timeout": 120}
+    params: Args = {"job": TEMPLATE, "jobs": jobs, "digest_service": "test", "wait_timeout": 120}
     first = modules.call(nomad_job.SPEC, params)
     assert not first.get("failed"), first["msg"]
     assert [item["id"] for item in first["jobs"]] == names
     assert all(item["action"] == "registered" for item in first["jobs"])
     again = modules.call(nomad_job.SPEC, params)
-    assert (again["changed"], again["api_calls"]) == (False, 1)
+    assert (again["changed"], again["api_calls"]) == (False, 2)
     stopped = modules.end(*names, state="stopped")
     assert all(item["action"] == "stopped" for item in stopped["jobs"])
     assert all(item["action"] == "removed" for item in modules.end(*names)["jobs"])

@@ -12,7 +12,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_job import settled
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_item import digest_of, items_of
 
-EMPTY: dict[str, Any] = {"state": "present", "jobs": None, "job": None, "id": None, "namespace": None, "digest_meta": None}
+EMPTY: dict[str, Any] = {"state": "present", "jobs": None, "job": None, "id": None, "namespace": None, "digest_service": None}
 
 
 def items(**given: Any) -> list[tuple[str, str, str]]:

@@ -74,11 +74,9 @@ def test_rotation_fails_no_connection(user: User, name: str) -> None:
         assert user.run("rotate", db=name, end=True).changed == 1
         done.set()
         load.join()
-        deadline = time.monotonic() + 10
+        time.sleep(5)
         with pytest.raises(psycopg.OperationalError):
-            while time.monotonic() < deadline:
-                session.execute("select 1")
-                time.sleep(0.1)
+            session.execute("select 1")
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(user.url(name), user=old["user"], password=old["password"])
     assert failures == []
