@@ -113,7 +113,8 @@ databases:
       description: V(destroy) where its ttl is over, V(erase) where its retention time is over, else empty.
       type: str
     size:
-      description: The size of its data in bytes. This and what follows is there with O(statistics), and empty where no answer came soon.
+      description:
+        - The size of its data in bytes. This and what follows is there with O(statistics), and empty where no answer came soon.
       type: int
     connections:
       description: How many clients are connected.

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: database_restart
 short_description: Restart databases' servers
 description:
-  - Restarts the servers in place, all at once, and waits until each has started anew. Sessions are ended by PostgreSQL's fast shutdown.
+  - Restarts the servers in place, all at once, and waits until each has started anew. PostgreSQL's fast shutdown ends the sessions.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:

@@ -80,8 +80,9 @@ options:
     default: 300
   digest_service:
     description:
-      - The name of the jobs' services that get a digest of the specification as a tag, C(infinite_digest=...). A job that runs with the
-        digest of what is asked for is unchanged without a plan, so that nothing to do costs two requests for any number of jobs.
+      - The name of the jobs' services that get a digest of the specification as a tag, C(infinite_digest=...). A job that runs
+        with the digest of what is asked for is unchanged without a plan, so that nothing to do costs two requests for any
+        number of jobs.
       - The service has to be registered with Nomad (C(provider = "nomad")).
     type: str
   plan_all:

@@ -52,8 +52,8 @@ options:
     default: false
   log_lines:
     description:
-      - Include so many last lines of the log of each job's newest allocation, of the task that has its group's name. It costs a request
-        for each job.
+      - Include so many last lines of the log of each job's newest allocation, of the task that has its group's name. It costs a
+        request for each job.
     type: int
     default: 0
 author:

@@ -49,6 +49,8 @@ def soon(what: object, expected: object) -> float:
 
 @pytest.fixture(scope="module")
 def name(user: User) -> str:
+    # Docker turns it off in containers.
+    user.node("sysctl", "-w", "net.ipv6.conf.lo.disable_ipv6=0")
     user.run("provision", db="infinite-test-allowed")
     return "infinite-test-allowed"
 
