@@ -65,7 +65,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     volumes, jobs, variables = read_lists(client)
     names = [one["Path"].removeprefix(RECORDS) for one in variables if one["Path"].startswith(RECORDS)]
     return {
-        "databases": describe(names, jobs, nodes_of_volumes(volumes, client.nodes.get())),
+        "databases": describe(names, jobs, nodes_of_volumes(volumes, client.endpoint("nodes").get())),
         "pool": pool_counts(read_state(volumes, jobs, variables)),
         "api_calls": client.api_calls,
     }

@@ -67,9 +67,7 @@ def join(others: Sequence[str], entries: dict[str, str], begin: str, end: str) -
     return "\n".join([*others, *block]) + "\n"
 
 
-def plan(
-    entries: dict[str, str], names: Iterable[str], address: str | None, keep: Iterable[str] | None = None
-) -> dict[str, str]:
+def plan(entries: dict[str, str], names: Iterable[str], address: str | None, keep: Iterable[str] | None = None) -> dict[str, str]:
     """The entries as they should be: with an address names are added, without one removed. With ``keep``, no others stay."""
     if keep is not None:
         kept = set(keep)
