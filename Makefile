@@ -12,6 +12,7 @@ MAKEFLAGS += --no-print-directory
 db ?=
 port ?=
 purge ?=
+region ?=
 args ?=
 
 # Python may keep what it compiles: it is a good part of a short run.
@@ -29,7 +30,7 @@ recorded_port = $(shell sed -n 's/^database_port: *//p' '$(state)/connection.yml
 chosen_port = $(or $(value port),$(recorded_port))
 need_db = $(if $(call given,db),,$(error Which database? make $@ db=NAME))
 
-.PHONY: help setup up provision list url destroy drift down clean test test-unit lint bench
+.PHONY: help setup up provision list url destroy drift image down clean test test-unit lint bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -69,6 +70,9 @@ destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: er
 
 drift: .venv/.ready ## Find jobs and names that somebody else changed, and put them right (args=--check: only tell)
 	@$(plain) drift.yml $(args)
+
+image: .venv/.ready ## region=REGION: bake an image for EC2 with Packer (docs/packer.md)
+	@packer/build -only=amazon-ebs.image $(if $(call given,region),-var region=$(call quote,$(value region))) $(args)
 
 down: .venv/.ready ## Remove the local nodes and all databases on them
 	@ansible-playbook local_down.yml $(args)
