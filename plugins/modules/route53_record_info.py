@@ -1,0 +1,118 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: route53_record_info
+short_description: Tell which records a Route53 hosted zone has, and whose they are
+description:
+  - Lists the records of a zone, of a sub-domain, or of some names, in as few requests as that takes.
+extends_documentation_fragment:
+  - infinite.databases.aws
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Reads only.
+options:
+  zone:
+    description: The hosted zone, by its name or its id.
+    type: str
+    required: true
+  private_zone:
+    description: With a name in O(zone), look for a private zone instead of a public one.
+    type: bool
+    default: false
+  vpc_id:
+    description: The VPC that the private zone is attached to, where several have the same name.
+    type: str
+  names:
+    description: Only records of these names. Those that do not exist are not in the result.
+    type: list
+    elements: str
+  domain:
+    description: Only records of this domain and below it. Default is the whole zone.
+    type: str
+  types:
+    description: Only records of these types.
+    type: list
+    elements: str
+  owner:
+    description: Only records that have this owner's mark; V("") for those without any mark.
+    type: str
+author:
+  - Infinite Databases contributors (@infinite-databases)
+"""
+
+EXAMPLES = r"""
+- name: List the records of an environment
+  infinite.databases.route53_record_info:
+    zone: example.com
+    domain: db.example.com
+    owner: production
+  register: dns
+
+- name: Show where they point
+  ansible.builtin.debug:
+    msg: "{{ item.name }} {{ item['values'] | join(' ') }}"
+  loop: "{{ dns.records }}"
+"""
+
+RETURN = r"""
+records:
+  description: The records, by the options of M(infinite.databases.route53_record). Marks are not among them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name.
+      type: str
+    type:
+      description: The type.
+      type: str
+    ttl:
+      description: The TTL; none for an alias.
+      type: int
+    values:
+      description: The values as Route53 has them. In a template, write C(record['values']); C(record.values) is a method.
+      type: list
+      elements: str
+    alias:
+      description: The target of an alias, C(hosted_zone_id), C(dns_name) and C(evaluate_target_health).
+      type: dict
+    owner:
+      description: Who has marked it as theirs, or an empty string.
+      type: str
+    routing_policy:
+      description: Whether it is weighted or has another routing policy. M(infinite.databases.route53_record) leaves it alone.
+      type: bool
+zone_id:
+  description: The zone's id.
+  returned: success
+  type: str
+zone_name:
+  description: The zone's name.
+  returned: success
+  type: str
+api_calls:
+  description: How many requests were sent to Route53 (C(list), and C(write) and C(wait), which are none).
+  returned: success
+  type: dict
+"""
+
+from ansible_collections.infinite.databases.plugins.module_utils.route53_record_info import SPEC
+
+
+def main() -> None:
+    SPEC.main()
+
+
+if __name__ == "__main__":
+    main()
