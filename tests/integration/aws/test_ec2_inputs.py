@@ -61,8 +61,8 @@ def test_the_example_as_it_is_says_everything_that_is_missing(user: Ec2User) -> 
 
 
 GOOD_CIDRS = ["0.0.0.0/0", "203.0.113.7/32", "10.0.0.0/8", "::/0", "2001:db8::/32", "2001:DB8:1:2:3:4:5:6/128", "::1/128"]
-BAD_CIDRS = ["10.0.0.0", "10.0.0.0/33", "10.0.0/24", "256.0.0.0/8", "01.2.3.4/32", "1.2.3.4./32", "office", "2001:db8::/129", "1::2::3/64"]
-BAD_CIDRS += [":::/0", "1:2:3/64", "1:2:3:4:5:6:7:8:9/64", "12345::/16", "g::/16", ""]
+BAD_CIDRS = ["10.0.0.0", "10.0.0.0/33", "10.0.0/24", "256.0.0.0/8", "01.2.3.4/32", "1.2.3.4./32", "office", ""]
+BAD_CIDRS += ["2001:db8::/129", "1::2::3/64", ":::/0", "1:2:3/64", "1:2:3:4:5:6:7:8:9/64", "12345::/16", "g::/16"]
 
 
 def test_networks_that_are_none_and_the_whole_internet_are_refused(user: Ec2User) -> None:
@@ -111,7 +111,11 @@ def test_names_regions_and_keys_that_do_not_fit_are_refused_all_at_once(user: Ec
 def test_what_the_account_does_not_have_is_told_before_anything_is_made(user: Ec2User) -> None:
     for number in (1, 2):
         user.route53.create_hosted_zone(Name="example.com", CallerReference=str(number))
-    names = {"environment_domain": "db.example.com", "environment_dns": "wildcard", "environment_dns_zone": "example.com"}
+    names: dict[str, Any] = {
+        "environment_domain": "db.example.com",
+        "environment_dns": "wildcard",
+        "environment_dns_zone": "example.com",
+    }
     run = launch(user, ec2_host_subnet="databases", ec2_host_instance_type="t4g.large", **names)
     zones = sorted(zone["Id"].rpartition("/")[2] for zone in user.route53.list_hosted_zones()["HostedZones"])
     assert f"several hosted zones example.com: set environment_dns_zone to the id of one: {', '.join(zones)}" in run.says
