@@ -35,7 +35,8 @@ options:
     choices: [present, absent]
     default: present
   all:
-    description: The list is complete. With O(state=present), remove names that are not in it; with O(state=absent), remove the whole block.
+    description:
+      - The list is complete. With O(state=present), remove names that are not in it; with O(state=absent), remove the whole block.
     type: bool
     default: false
   marker:

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pty
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +187,39 @@ class Ec2User:
             "roles": [one["RoleName"] for one in self.iam.list_roles()["Roles"]],
             "profiles": [one["InstanceProfileName"] for one in self.iam.list_instance_profiles()["InstanceProfiles"]],
         }
+
+    def records(self) -> dict[str, str]:
+        zone = self.route53.list_hosted_zones()["HostedZones"][0]["Id"]
+        sets = self.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        return {each["Name"].replace("\\052", "*"): each["Type"] for each in sets if each["Type"] not in ("NS", "SOA")}
+
+    def record(self, name: str, owner: str) -> None:
+        options = {"zone": "infinite.test", "records": [{"name": name, "type": "A", "values": ["192.0.2.1"]}], "owner": owner}
+        self.command("ansible", "localhost", "-m", "infinite.databases.route53_record", "-a", json.dumps(options))
+
+    def tear_down(self, answer: str) -> Run:
+        """teardown.yml in a terminal, where somebody types."""
+        self.aws.clear()
+        command = ["ansible-playbook", "-i", str(self.inventory), "teardown.yml"]
+        # A terminal that controls the process, which a pipe's end or a mere pty cannot.
+        process, terminal = pty.fork()
+        if process == 0:
+            os.chdir(ROOT)
+            os.execvpe(command[0], command, self.environ)  # noqa: S606
+        out, asked = b"", False
+        try:
+            while chunk := os.read(terminal, 4096):
+                out += chunk
+                if not asked and b"to remove all of this:" in out:
+                    asked = True
+                    # The prompt is written before the terminal takes single keys.
+                    time.sleep(1)
+                    os.write(terminal, f"{answer}\r".encode())
+        except OSError:
+            pass  # Linux's way to say that the other end is closed
+        os.close(terminal)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        return Run(subprocess.CompletedProcess(command, code, out.decode(), ""), self.aws.calls)
 
 
 def tags_of(thing: dict[str, Any]) -> dict[str, str]:
