@@ -13,6 +13,7 @@ db ?=
 port ?=
 purge ?=
 role ?=
+region ?=
 args ?=
 
 # Python may keep what it compiles: it is a good part of a short run.
@@ -30,7 +31,8 @@ recorded_port = $(shell sed -n 's/^database_port: *//p' '$(state)/connection.yml
 chosen_port = $(or $(value port),$(recorded_port))
 need_db = $(if $(call given,db),,$(error Which database? make $@ db=NAME))
 
-.PHONY: help setup up provision list url env connect logs stop start restart rotate expire destroy drift down clean test test-unit lint bench
+.PHONY: help setup up provision list url env connect logs stop start restart rotate expire destroy drift image down clean
+.PHONY: test test-unit lint bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -91,6 +93,9 @@ destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: er
 
 drift: .venv/.ready ## Find jobs and names that somebody else changed, and put them right (args=--check: only tell)
 	@$(plain) drift.yml $(args)
+
+image: .venv/.ready ## region=REGION: bake an image for EC2 with Packer (docs/packer.md)
+	@packer/build -only=amazon-ebs.image $(if $(call given,region),-var region=$(call quote,$(value region))) $(args)
 
 down: .venv/.ready ## Remove the local nodes and all databases on them
 	@ansible-playbook local_down.yml $(args)

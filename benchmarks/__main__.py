@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError
-from benchmarks import memory, provisioning, throughput
+from benchmarks import memory, provisioning, route53, throughput
 from benchmarks.environment import VERSION, BenchError, Environment
 from benchmarks.report import Figure, hardware, load, table, to_json
 
 Section = Callable[[], Iterator[Figure]]
+# What needs no environment.
+ALONE: dict[str, Callable[[int], Iterator[Figure]]] = {"route53": route53.compare}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench args=...", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer runs, and 20 databases where otherwise there are 100")
-    parser.add_argument("--only", choices=["one", "many", "memory", "pgbench"], action="append", help="measure only this")
+    parser.add_argument("--only", choices=["one", "many", "memory", "pgbench", *ALONE], action="append", help="measure only this")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there, too")
     parser.add_argument("--environment", default="local", metavar="NAME")
     parser.add_argument("--inventory", default="inventories/local", metavar="PATH")
@@ -59,7 +61,24 @@ def sections(env: Environment, quick: bool) -> dict[str, Section]:
         "pgbench": lambda: throughput.compare(env, 2 if quick else 5, 3 if quick else 8),
         "many": lambda: provisioning.many(env, 1 if quick else 2, count),
         "memory": lambda: memory.idle(env, [20] if quick else [20, 100], 10 if quick else 30),
+        "route53": lambda: route53.compare(1 if quick else 3),
     }
+
+
+def alone(args: argparse.Namespace) -> int:
+    about = hardware() | {"load average before": load()}
+    print("\n".join(f"{key}: {value}" for key, value in about.items()), flush=True)
+    found: list[Figure] = []
+    try:
+        for name in args.only:
+            found += ALONE[name](1 if args.quick else 3)
+    except (BenchError, subprocess.TimeoutExpired) as error:
+        sys.exit(f"bench: {error}")
+    about["load average after"] = load()
+    print(f"\n{table(found)}\n\nload average: {about['load average before']} before, {load()} after", flush=True)
+    if args.json:
+        args.json.write_text(to_json(found, about))
+    return 0
 
 
 def measure(env: Environment, section: str, figures: Iterator[Figure], found: list[Figure]) -> bool:
@@ -81,6 +100,8 @@ def measure(env: Environment, section: str, figures: Iterator[Figure], found: li
 
 def main() -> int:
     args = arguments()
+    if args.only and set(args.only) <= set(ALONE):
+        return alone(args)
     try:
         env = Environment(args.environment, args.inventory, args.node)
         env.purge()

@@ -81,7 +81,7 @@ def other_problem(error: Exception, endpoint: str, what: str) -> AwsError:
         return AwsUnreachable(
             f"AWS at {endpoint}: TLS failed ({text[-160:]}); set aws_ca_bundle to the CA that signed its certificate"
         )
-    if isinstance(error, OSError) and not text.startswith("["):
+    if "CA certificate" in text:
         return AwsUnreachable(f"AWS at {endpoint}: {text}; check aws_ca_bundle")
     if "Connect" in name or "Timeout" in name or name in ("HTTPClientError", "ProxyConnectionError", "ResponseStreamingError"):
         return AwsUnreachable(f"AWS at {endpoint} is unreachable for {what} ({text}); check the network and endpoint_url")

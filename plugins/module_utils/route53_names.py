@@ -86,13 +86,13 @@ def beyond(name: str, domain: str) -> bool:
     if within(name, domain) or "\\" in name:
         return False
     (dotted, plain), (end, _) = order(name), order(domain)
-    return dotted > end and plain > end and not plain.startswith(end)
+    return dotted > end and plain > end
 
 
 def mark_name(name: str) -> str:
     if name.startswith(WILDCARD):
         name = MARK_WILDCARD + name.removeprefix(WILDCARD)
-    if len(MARK + name) > 254:
+    if len(ESCAPE.sub("?", MARK + name)) > 254:
         raise InvalidInput(f"{readable(name)} is too long to be marked as ours ({MARK}NAME has 253 characters at most)")
     return MARK + name
 

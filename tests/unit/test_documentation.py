@@ -65,8 +65,10 @@ def test_every_module_runs_in_process(name: str) -> None:
     assert action.spec is importlib.import_module(f"{PACKAGE}.module_utils.{name}").SPEC
 
 
-def test_the_action_group_has_every_module_with_nomads_options() -> None:
+@pytest.mark.parametrize("group", ["aws", "nomad"])
+def test_the_action_group_has_every_module_with_its_options(group: str) -> None:
     runtime = yaml.safe_load((PLUGINS.parent / "meta" / "runtime.yml").read_text())
     texts = {name: constants(PLUGINS / "modules" / f"{name}.py")["DOCUMENTATION"] for name in NAMES}
-    using = [name for name in NAMES if "infinite.databases.nomad" in texts[name].get("extends_documentation_fragment", [])]
-    assert sorted(runtime["action_groups"]["nomad"]) == using
+    fragment_name = f"infinite.databases.{group}"
+    using = [name for name in NAMES if fragment_name in texts[name].get("extends_documentation_fragment", [])]
+    assert sorted(runtime["action_groups"][group]) == using
