@@ -70,8 +70,12 @@ def select(given: Any, only: Any, options: Mapping[str, Any]) -> Any:
 
 
 def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "", masked: bool = False) -> str:
-    """The one string that a database's user needs. https://www.postgresql.org/docs/current/libpq-connect.html"""
-    options = {"sslmode": "verify-full"} | ({"sslrootcert": ca_cert} if ca_cert else {})
+    """The one string that a database's user needs. https://www.postgresql.org/docs/current/libpq-connect.html
+
+    Without a CA of its own the certificate is a public one. libpq 16 and later knows `system`; without it, libpq looks for a
+    file of the user's own.
+    """
+    options = {"sslmode": "verify-full", "sslrootcert": ca_cert or "system"}
     password = "********" if masked else quote(record["password"], safe="")
     query = urlencode(options, safe="/", quote_via=quote)
     return f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{query}"

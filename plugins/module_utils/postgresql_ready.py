@@ -64,7 +64,7 @@ CAUSES = (
         r"unrecognized name|SSL error|closed the connection unexpectedly|SSL SYSCALL",
         "Traefik has no running server for this name, or its allowed_cidrs leave this machine out; see its job",
     ),
-    (r"timeout expired", "no answer; is the port reachable from here?"),
+    (r"timeout expired", "no answer; does a firewall (database_allowed_cidrs on EC2) let this machine in?"),
 )
 
 

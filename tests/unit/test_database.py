@@ -284,7 +284,8 @@ def test_connection_url() -> None:
     )
     assert {unquote(parts.password or "")} == {RECORD["password"]}
     assert parse_qs(parts.query) == {"sslmode": ["verify-full"], "sslrootcert": ["/tmp/ca dir/ca.crt"]}
-    assert database.connection_url(RECORD, DOMAIN, 5432) == url.partition("?")[0].replace(":6432", ":5432") + "?sslmode=verify-full"
+    public = database.connection_url(RECORD, DOMAIN, 5432)
+    assert public == url.partition("?")[0].replace(":6432", ":5432") + "?sslmode=verify-full&sslrootcert=system"
 
 
 def test_connection_url_masked() -> None:

@@ -73,4 +73,4 @@ def test_a_server_that_never_answers_is_given_up(user: User, endpoint: dict[str,
     monkeypatch.setattr(postgresql_ready, "CONNECT_SECONDS", 2)  # libpq's least
     with socket.create_server(("127.0.0.1", 0)) as mute:
         result = ready(user, endpoint | {"port": mute.getsockname()[1]})
-    assert "no answer; is the port reachable from here?" in result["msg"]
+    assert "no answer; does a firewall (database_allowed_cidrs on EC2) let this machine in?" in result["msg"]
