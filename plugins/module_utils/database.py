@@ -83,7 +83,7 @@ def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: s
 
 def connection_environment(record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "") -> dict[str, str]:
     """The URL, and what libpq's own variables say. https://www.postgresql.org/docs/current/libpq-envars.html"""
-    found = {
+    return {
         "DATABASE_URL": connection_url(record, domain, port, ca_cert),
         "PGHOST": f"{record['name']}.{domain}",
         "PGPORT": str(port),
@@ -91,8 +91,8 @@ def connection_environment(record: Mapping[str, Any], domain: str, port: int, ca
         "PGUSER": record["user"],
         "PGPASSWORD": record["password"],
         "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": ca_cert or "system",
     }
-    return found | ({"PGSSLROOTCERT": ca_cert} if ca_cert else {})
 
 
 # What an extension wants to have been loaded when the server starts, and settings that it needs besides.
