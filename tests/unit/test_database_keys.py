@@ -1,0 +1,108 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the newer keys of a description may say, and what follows from them for the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.infinite.databases.plugins.module_utils import database
+from ansible_collections.infinite.databases.plugins.module_utils import database_keys as keys
+
+
+@pytest.mark.parametrize(
+    ("key", "given_value", "value"),
+    [
+        ("allowed_cidrs", ["203.0.113.0/24", "2001:DB8::/32"], ["2001:db8::/32", "203.0.113.0/24"]),
+        ("allowed_cidrs", "10.0.0.1, 10.0.0.1", ["10.0.0.1/32"]),
+        ("allowed_cidrs", [], []),
+        ("labels", {"team": "web", "cost/center": 7}, {"team": "web", "cost/center": "7"}),
+        ("ttl", "7D", "7d"),
+        ("ttl", "never", "never"),
+        ("extensions", ["pgvector", "hstore", "vector"], ["hstore", "vector"]),
+        ("extensions", "postgis,pg_cron", ["pg_cron", "postgis"]),
+        ("connections", "50", 50),
+        ("statement_timeout", 0, 0),
+    ],
+)
+def test_good(key: str, given_value: Any, value: Any) -> None:
+    assert keys.KEYS[key](given_value) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("allowed_cidrs", ["10.0.0.1/24"], "'10.0.0.1/24' is not a network"),
+        ("allowed_cidrs", ["`"], "is not a network"),
+        ("allowed_cidrs", 7, "is not a list of networks"),
+        ("labels", "team=web", "is not a mapping"),
+        ("labels", {"a b": "c"}, "'a b' is not a label"),
+        ("labels", {"a": "b\nc"}, "is not a plain value"),
+        ("labels", {"a": ["b"]}, "is not a plain value"),
+        ("ttl", "7", "'7' is not a time such as 90m"),
+        ("ttl", "0d", "'0d' is not a time"),
+        ("ttl", "-1d", "is not a time"),
+        ("extensions", ["a; drop table b"], "is not the name of an extension"),
+        ("extensions", {"a": 1}, "is not a list of extensions"),
+        ("connections", 1, "from 5 to 10000"),
+        ("temp_file_limit", "1GB", "is not a whole number of MiB"),
+    ],
+)
+def test_bad(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        keys.KEYS[key](value)
+    assert message in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@given(st.one_of(st.text(), st.lists(st.text(max_size=50), max_size=3)))
+def test_what_is_accepted_cannot_break_out(value: Any) -> None:
+    """Networks become Traefik's rules, extensions a line of the file that the server reads."""
+    for key, alphabet in (("allowed_cidrs", "0123456789abcdef.:/"), ("extensions", "abcdefghijklmnopqrstuvwxyz0123456789_-")):
+        try:
+            accepted = keys.KEYS[key](value)
+        except ValueError:
+            continue
+        assert set("".join(accepted)) <= set(alphabet)
+
+
+@pytest.mark.parametrize(
+    ("text", "length"), [("90m", 5400), ("12h", 43200), ("7d", 604800), ("2w", 1209600), ("never", None), ("", None)]
+)
+def test_seconds(text: str, length: int | None) -> None:
+    assert keys.seconds(text) == length
+
+
+def variables(**spec: Any) -> dict[str, Any]:
+    record = {"name": "mydb", "version": "17", "volume": "v", "spec": spec}
+    defaults = {"memory": 64, "memory_max": 256, "cpu": 20, "allowed_cidrs": ["10.0.0.0/8"]}
+    return database.job_variables(record, defaults, {"17": "image"}, "x", "databases")
+
+
+def test_limits_are_settings() -> None:
+    settings = variables(connections=50, statement_timeout=30, idle_timeout=600, temp_file_limit=100)["settings"]
+    assert settings["max_connections"] == "53"
+    assert settings["statement_timeout"] == "30s"
+    assert settings["idle_session_timeout"] == "600s"
+    assert settings["temp_file_limit"] == "100MB"
+    assert "statement_timeout" not in variables()["settings"]
+    assert variables(connections=50, settings={"max_connections": "7"})["settings"]["max_connections"] == "7", "own settings win"
+
+
+def test_extensions_that_have_to_be_loaded() -> None:
+    settings = variables(extensions=["pg_cron", "pg_stat_statements", "vector"], settings={"shared_preload_libraries": "mine"})[
+        "settings"
+    ]
+    assert settings["shared_preload_libraries"] == "mine,pg_cron,pg_stat_statements"
+    assert settings["cron.database_name"] == "mydb"
+    assert "shared_preload_libraries" not in variables(extensions=["vector"])["settings"]
+
+
+def test_the_environments_networks_apply_where_none_are_given() -> None:
+    assert variables()["allowed_cidrs"] == ["10.0.0.0/8"]
+    assert variables(allowed_cidrs=["192.0.2.0/24"])["allowed_cidrs"] == ["192.0.2.0/24"]
+    assert variables(allowed_cidrs=[])["allowed_cidrs"] == ["10.0.0.0/8"]
