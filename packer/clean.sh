@@ -30,6 +30,8 @@ touch --date=@0 /var/lib/apt/lists
 # Traces of the build. Logs that are open stay, empty.
 rm -rf /root/.ansible /home/*/.ansible /root/.cache /home/*/.cache
 rm -f /root/.*history /home/*/.*history /root/.wget-hsts /home/*/.wget-hsts
+# To its place in memory first, or journald writes a new file at once.
+journalctl --relinquish-var
 rm -rf /var/log/journal/*
 find /var/log -type f \( -name '*.gz' -o -name '*.[0-9]' \) -delete
 find /var/log -type f -exec truncate --size=0 {} +

@@ -66,7 +66,13 @@ BAD_CIDRS += ["2001:db8::/129", "1::2::3/64", ":::/0", "1:2:3/64", "1:2:3:4:5:6:
 
 
 def test_networks_that_are_none_and_the_whole_internet_are_refused(user: Ec2User) -> None:
-    run = launch(user, database_allowed_cidrs=GOOD_CIDRS + BAD_CIDRS, admin_cidrs=["0.0.0.0/0", "::/0", "203.0.113.7/32"])
+    run = launch(
+        user,
+        database_allowed_cidrs=GOOD_CIDRS + BAD_CIDRS,
+        admin_cidrs=["0.0.0.0/0", "::/0", "203.0.113.7/32"],
+        ec2_host_instance_type="t2.large",
+    )
+    assert "ec2_host_instance_type is t2.large, which does not show EBS disks as NVMe" in run.says
     refused = [cidr for cidr in GOOD_CIDRS + BAD_CIDRS if f"database_allowed_cidrs has '{cidr}': write networks" in run.says]
     assert refused == BAD_CIDRS
     for cidr in ("0.0.0.0/0", "::/0"):
@@ -121,6 +127,28 @@ def test_what_the_account_does_not_have_is_told_before_anything_is_made(user: Ec
     assert f"several hosted zones example.com: set environment_dns_zone to the id of one: {', '.join(zones)}" in run.says
     assert "there is no subnet databases: set ec2_host_subnet" in run.says
     assert "no image for arm64 is found by debian: set ec2_host_image_id" in run.says
+    assert made_nothing(user, run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "domain", "said"),
+    [
+        ("missing", "db.example.com", "this account has no hosted zone Z0123456789ABC: set environment_dns_zone"),
+        ("public", "db.example.org", "environment_domain is db.example.org, which is not in the zone ZONE, example.com: set one"),
+        ("private", "db.example.com", "the hosted zone ZONE is private, and traefik_certificate: acme needs a public one"),
+    ],
+)
+def test_a_zone_by_its_id_has_to_fit_as_well(user: Ec2User, kind: str, domain: str, said: str) -> None:
+    zone, more = "Z0123456789ABC", {}
+    if kind == "private":
+        vpc = user.ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        more = {"VPC": {"VPCRegion": REGION, "VPCId": vpc}, "HostedZoneConfig": {"PrivateZone": True}}
+    if kind != "missing":
+        made = user.route53.create_hosted_zone(Name="example.com", CallerReference="1", **more)
+        zone = made["HostedZone"]["Id"].rpartition("/")[2]
+    names: dict[str, Any] = {"environment_domain": domain, "environment_dns": "wildcard", "environment_dns_zone": zone}
+    run = launch(user, traefik_certificate="acme", traefik_acme_email="me@example.com", **names)
+    assert said.replace("ZONE", zone) in run.says
     assert made_nothing(user, run)
 
 
