@@ -280,6 +280,12 @@ job "postgres" {
 
       template {
         destination = "secrets/wanted"
+
+        # A new password should work soon; the default is to wait 5 s for more changes.
+        wait {
+          min = "100ms"
+          max = "1s"
+        }
         uid         = 999
         gid         = 999
         perms       = "0400"
