@@ -79,5 +79,5 @@ def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) ->
     return dict(zip(nothing, row or (None, None, None), strict=True))
 
 
-def selected(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
+def selected(labels: Mapping[str, str], selector: Mapping[str, Any]) -> bool:
     return all(labels.get(key) == str(value) for key, value in selector.items())
