@@ -41,7 +41,7 @@ def user(aws_server: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_a_type_that_ec2_refuses_leaves_the_instance_running(user: Ec2User) -> None:
     user.aws.fail("ec2:ModifyInstanceAttribute", code="InvalidParameterValue", message="Invalid value 't3.larg' for InstanceType")
     run = user.play("launch", "-e", "ec2_host_instance_type=t3.larg", code=2)
-    assert "for InstanceType" in run.says.partition("Say what went wrong")[2]
+    assert "aws-1: Could not apply change" in run.says.partition("Say what went wrong")[2]
     assert "ec2:StopInstances" in run.calls
     assert [(one["InstanceType"], one["State"]["Name"]) for one in user.instances()] == [("t3.large", "running")]
 
