@@ -116,7 +116,7 @@ def test_restart(user: User, name: str) -> None:
     before = user.query(name, "select pg_postmaster_start_time()")
     user.changes_nothing(lambda: user.run("restart", "--check", db=name))
     assert user.query(name, "select pg_postmaster_start_time()") == before
-    user.run("restart", db=name)
+    assert f"{name}: restarted, and answers again." in user.run("restart", plain=True, db=name).out
     assert user.query(name, "select pg_postmaster_start_time()") > before
 
 
