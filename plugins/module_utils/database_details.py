@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import seconds
+from ansible_collections.infinite.databases.plugins.module_utils.postgresql import IMPORT_ERROR, connect
 
-try:
+if not IMPORT_ERROR:
     import psycopg
-except ImportError:
-    # Without it the table has gaps, as for a server that does not answer.
-    psycopg = None  # type: ignore[assignment]
 
 ANSWER_SECONDS = 2
 STATISTICS = """
@@ -58,21 +56,12 @@ def described(record: Mapping[str, Any], retention: int, now: float) -> dict[str
 def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) -> dict[str, int | None]:
     """Size in bytes, other connections, and the server's start in seconds since 1970; nothing where it does not answer soon."""
     nothing: dict[str, int | None] = {"size": None, "connections": None, "started": None}
-    if psycopg is None:
+    # Without the library the table has gaps, as for a server that does not answer.
+    if IMPORT_ERROR:
         return nothing
+    place = {"host": host, "port": port}
     try:
-        with psycopg.connect(
-            host=host,
-            port=port,
-            dbname=record["name"],
-            user=record["user"],
-            password=record["password"],
-            sslmode="verify-full",
-            sslrootcert=ca_cert or "system",
-            connect_timeout=ANSWER_SECONDS,
-            options=f"-c statement_timeout={ANSWER_SECONDS}s",
-            application_name="infinite.databases",
-        ) as connection:
+        with connect({**record, **place}, ca_cert, ANSWER_SECONDS, f"-c statement_timeout={ANSWER_SECONDS}s") as connection:
             row = connection.execute(STATISTICS).fetchone()
     except psycopg.Error:
         return nothing

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils import database_details as details
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_duration, seconds
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import option_seconds
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, PoolState, read_lists, read_state
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
@@ -77,10 +77,7 @@ def pool_counts(state: PoolState) -> dict[str, dict[str, int]]:
 
 def with_details(client: NomadClient, params: Mapping[str, Any], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is in the records, and said by the servers, added to each database; those that vanish meanwhile are left out."""
-    try:
-        retention = seconds(check_duration(params["retention"]))
-    except ValueError as error:
-        raise InvalidInput(f"retention: {error}") from None
+    retention = option_seconds("retention", params["retention"])
     now = time.time()
 
     def add(one: dict[str, Any]) -> dict[str, Any] | None:

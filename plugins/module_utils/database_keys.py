@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
+
 # A name is a DNS label, a Nomad job, a PostgreSQL role and a Traefik router at once: the narrowest of their rules.
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # PostgreSQL's own, and the two that it refuses as role names.
@@ -149,6 +151,14 @@ def seconds(duration: str) -> int | None:
     """The length of a ttl; None for one that never ends."""
     found = DURATION.fullmatch(duration)
     return int(found[1]) * UNITS[found[2]] if found else None
+
+
+def option_seconds(option: str, value: str) -> int | None:
+    """The length of a time that is a module's option; InvalidInput where it is none."""
+    try:
+        return seconds(check_duration(value))
+    except ValueError as error:
+        raise InvalidInput(f"{option}: {error}") from None
 
 
 def check_extensions(value: Any) -> list[str]:

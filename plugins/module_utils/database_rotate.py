@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_duration, seconds
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import option_seconds
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import (
     ROLES,
     new_password,
@@ -59,10 +59,7 @@ def ended(record: Mapping[str, Any], roles: tuple[str, ...], before: float) -> d
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    try:
-        overlap = seconds(check_duration(params["overlap"]))
-    except ValueError as error:
-        raise InvalidInput(f"overlap: {error}") from None
+    overlap = option_seconds("overlap", params["overlap"])
     if overlap is None:
         raise InvalidInput("overlap: an old password has to end; give a time such as 24h")
     client, now = NomadClient(params), int(time.time())

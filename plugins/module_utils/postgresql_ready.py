@@ -4,23 +4,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InfiniteError, InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import map_concurrently
+from ansible_collections.infinite.databases.plugins.module_utils.postgresql import IMPORT_ERROR, connect
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
-try:
+if not IMPORT_ERROR:
     import psycopg
-except ImportError as error:
-    IMPORT_ERROR: ImportError | None = error
-else:
-    IMPORT_ERROR = None
 
 RETRY_SECONDS = 0.03
 # Each attempt is a TLS handshake that Traefik refuses, on the processors that the databases start on: wait a tenth longer
@@ -82,30 +77,8 @@ def explain(text: str) -> str:
     return first
 
 
-def find_system_cas() -> None:
-    """Let libpq's `system` find them: psycopg's wheels bring an OpenSSL that looks where no distribution puts CAs.
-
-    https://docs.openssl.org/master/man3/SSL_CTX_load_verify_locations/ says what the two variables do.
-    """
-    paths = ssl.get_default_verify_paths()
-    for variable, path in (("SSL_CERT_FILE", paths.cafile), ("SSL_CERT_DIR", paths.capath)):
-        if path:
-            os.environ.setdefault(variable, path)
-
-
 def query(database: Mapping[str, Any], ca_cert: str | None) -> None:
-    with psycopg.connect(
-        host=database["host"],
-        port=database["port"],
-        dbname=database["name"],
-        user=database["user"],
-        password=database["password"],
-        sslmode="verify-full",
-        sslrootcert=ca_cert or "system",
-        connect_timeout=CONNECT_SECONDS,
-        application_name="infinite.databases",
-        autocommit=True,
-    ) as connection:
+    with connect(database, ca_cert, CONNECT_SECONDS) as connection:
         connection.execute("select 1")
 
 
@@ -128,8 +101,6 @@ def wait_for(database: Mapping[str, Any], ca_cert: str | None, start: float, tim
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if IMPORT_ERROR:
         raise InvalidInput(f"The Python that runs this module lacks a library ({IMPORT_ERROR}); install psycopg[binary] for it")
-    if not params["ca_cert"]:
-        find_system_cas()
     databases = params["databases"]
     start, timeout = time.monotonic(), params["timeout"] + SECONDS_PER_DATABASE * (len(databases) - 1)
     outcomes = map_concurrently(lambda one: wait_for(one, params["ca_cert"], start, timeout), databases, params["workers"])

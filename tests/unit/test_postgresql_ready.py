@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.postgresql_ready import explain, find_system_cas
+from ansible_collections.infinite.databases.plugins.module_utils.postgresql import find_system_cas
+from ansible_collections.infinite.databases.plugins.module_utils.postgresql_ready import explain
 
 FAILED = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
 
