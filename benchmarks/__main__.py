@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError
-from benchmarks import memory, provisioning, route53, throughput
+from benchmarks import memory, provisioning, route53, size, throughput
 from benchmarks.environment import VERSION, BenchError, Environment
 from benchmarks.report import Figure, hardware, load, table, to_json
 
@@ -26,7 +26,9 @@ ALONE: dict[str, Callable[[int], Iterator[Figure]]] = {"route53": route53.compar
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench args=...", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer runs, and 20 databases where otherwise there are 100")
-    parser.add_argument("--only", choices=["one", "many", "memory", "pgbench", *ALONE], action="append", help="measure only this")
+    parser.add_argument(
+        "--only", choices=["one", "many", "size", "memory", "pgbench", *ALONE], action="append", help="measure only this"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there, too")
     parser.add_argument("--environment", default="local", metavar="NAME")
     parser.add_argument("--inventory", default="inventories/local", metavar="PATH")
@@ -60,6 +62,7 @@ def sections(env: Environment, quick: bool) -> dict[str, Section]:
         "one": lambda: provisioning.one(env, 3 if quick else 7),
         "pgbench": lambda: throughput.compare(env, 2 if quick else 5, 3 if quick else 8),
         "many": lambda: provisioning.many(env, 1 if quick else 2, count),
+        "size": lambda: size.measure(env, [1, 10] if quick else [1, 10, 50, 100, 200]),
         "memory": lambda: memory.idle(env, [20] if quick else [20, 100], 10 if quick else 30),
         "route53": lambda: route53.compare(1 if quick else 3),
     }

@@ -120,7 +120,9 @@ def preloads(name: str, extensions: Sequence[str], own: Mapping[str, str]) -> di
     given = [one.strip() for one in own.get("shared_preload_libraries", "").split(",") if one.strip()]
     libraries = [*given, *(one for one in wanted if one not in given)]
     found = {"shared_preload_libraries": ",".join(libraries)} if libraries else {}
-    return found | ({"cron.database_name": name} if "pg_cron" in libraries else {})
+    # Otherwise pg_cron would connect as the job's owner, with a password that it does not have.
+    cron = {"cron.database_name": name, "cron.use_background_workers": "on"}
+    return found | (cron if "pg_cron" in libraries else {})
 
 
 def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:

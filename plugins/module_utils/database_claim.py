@@ -35,6 +35,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "databases": {"type": "list", "elements": "dict", "required": True},
     "default_version": {"type": "str", "default": "17"},
     "images": {"type": "dict", "required": True},
+    "extensions": {"type": "dict", "default": {}},
     "pool_job": {"type": "str", "required": True},
     "keep": {"type": "bool", "default": True},
 }
@@ -159,6 +160,23 @@ def check_versions(databases: Sequence[Mapping[str, Any]], records: Mapping[str,
         raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
 
 
+def check_extensions(
+    databases: Sequence[Mapping[str, Any]],
+    records: Mapping[str, Mapping[str, Any]],
+    default_version: str,
+    available: Mapping[str, Sequence[str]],
+) -> None:
+    problems = []
+    for one in databases:
+        version = records[one["name"]]["version"] if one["name"] in records else one.get("version") or default_version
+        lacking = [name for name in one.get("extensions", []) if name not in available.get(version, [name])]
+        if lacking:
+            found = ", ".join(available[version])
+            problems.append(f"{one['name']}: PostgreSQL {version} has no extension {', '.join(lacking)} here; it has {found}")
+    if problems:
+        raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
+
+
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     claims = Claims(client, Pool(client, params["images"], params["pool_job"]))
@@ -166,6 +184,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     known = [one["name"] for one in databases if claims.exists(one["name"])]
     records = {record["name"]: record for record in values(client.map(claims.read, known))}
     check_versions(databases, records)
+    check_extensions(databases, records, params["default_version"], params["extensions"])
 
     missing = [
         one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records

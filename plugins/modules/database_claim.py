@@ -37,6 +37,10 @@ options:
     description: The image of each major version.
     type: dict
     required: true
+  extensions:
+    description: The extensions that the image of each major version has. Where nothing is said of a version, any may be asked for.
+    type: dict
+    default: {}
   pool_job:
     description: The job that prepares volumes, in HCL.
     type: str

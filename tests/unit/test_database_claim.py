@@ -139,3 +139,20 @@ def test_protection() -> None:
     release.check_protection([records[0], records[2]])
     with pytest.raises(InvalidInput, match="b is protected"):
         release.check_protection(records)
+
+
+def test_extensions_that_the_image_lacks_are_told_at_once() -> None:
+    available = {"17": ["hstore", "vector"]}
+    asked = [
+        {"name": "a", "extensions": ["postgis", "vector"]},
+        {"name": "b", "extensions": ["pg_cron"]},
+        {"name": "c", "extensions": ["x"]},
+    ]
+    records = {"b": {"version": "17"}, "c": {"version": "15"}}
+    with pytest.raises(InvalidInput) as failure:
+        claim.check_extensions(asked, records, "17", available)
+    assert str(failure.value) == (
+        "Nothing was changed: a: PostgreSQL 17 has no extension postgis here; it has hstore, vector; "
+        "b: PostgreSQL 17 has no extension pg_cron here; it has hstore, vector"
+    ), "nothing is known of 15's"
+    claim.check_extensions([{"name": "a", "extensions": ["vector"]}, {"name": "b"}], records, "17", available)

@@ -99,6 +99,7 @@ def test_extensions_that_have_to_be_loaded() -> None:
     ]
     assert settings["shared_preload_libraries"] == "mine,pg_cron,pg_stat_statements"
     assert settings["cron.database_name"] == "mydb"
+    assert settings["cron.use_background_workers"] == "on"
     assert "shared_preload_libraries" not in variables(extensions=["vector"])["settings"]
 
 

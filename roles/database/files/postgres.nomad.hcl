@@ -274,6 +274,9 @@ job "postgres" {
           SELECT format('CREATE EXTENSION IF NOT EXISTS %I CASCADE', name) FROM
               unnest(string_to_array(:'extensions', ' ')) AS extension (name)
            WHERE name NOT IN (SELECT extname FROM pg_extension) \gexec
+          -- Made by the superuser, and of no use without this.
+          SELECT format('GRANT USAGE ON SCHEMA cron TO %I', :'name') FROM pg_namespace
+           WHERE nspname = 'cron' AND NOT has_schema_privilege(:'name', oid, 'USAGE') \gexec
           SQL
         SCRIPT
       }

@@ -1,0 +1,88 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What each verb costs for one database and for hundreds: time, and requests that Nomad's agent served."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import requests
+
+from benchmarks.environment import BenchError, Environment, Run
+from benchmarks.provisioning import fill, new_names, unchanged
+from benchmarks.report import Figure
+
+# One line of the agent's debug log for each request. Traefik's polling is not ours.
+SERVED = re.compile(r"http: request complete: method=\w+ path=\"?(/v1/[^\" ]*)")
+NOT_OURS = ("/v1/services?", "/v1/service/postgres?", "/v1/agent/monitor")
+# The log comes a moment later.
+SETTLE_SECONDS = 2.0
+
+
+class Requests:
+    """Counts what the agent serves, as it says itself. https://developer.hashicorp.com/nomad/api-docs/agent#stream-logs"""
+
+    def __init__(self, env: Environment) -> None:
+        token = (env.state_dir / "nomad-bootstrap.token").read_text().strip()
+        self.served: list[str] = []
+        session = requests.Session()
+        # The environment's CA, whatever REQUESTS_CA_BUNDLE says.
+        session.trust_env = False
+        self.log = session.get(
+            f"{env.connection['nomad_address']}/v1/agent/monitor",
+            params={"log_level": "debug", "plain": "true"},
+            headers={"X-Nomad-Token": token},
+            verify=env.connection["nomad_ca_cert"],
+            stream=True,
+            timeout=(10, 600),
+        )
+        self.log.raise_for_status()
+        threading.Thread(target=self.follow, daemon=True).start()
+
+    def follow(self) -> None:
+        for line in self.log.iter_lines(chunk_size=1, decode_unicode=True):
+            if "dropped" in line and "logs during monitor request" in line:
+                self.served.append("dropped")
+            elif (found := SERVED.search(line)) and not found[1].startswith(NOT_OURS):
+                self.served.append(found[1])
+
+    def during(self, act: Callable[[], Run]) -> tuple[Run, int]:
+        before = len(self.served)
+        run = act()
+        time.sleep(SETTLE_SECONDS)
+        served = self.served[before:]
+        if "dropped" in served:
+            raise BenchError("The agent left lines out of its log: its requests could not be counted; run this again")
+        return run, len(served)
+
+
+def measure(env: Environment, counts: Sequence[int]) -> Iterator[Figure]:
+    """Each verb at each size, once: what is looked for is how it grows."""
+    for count in counts:
+        env.purge()
+        env.drain_pool()
+        fill(env, count)
+        log = Requests(env)
+        names = new_names(count)
+        databases = [{"name": name} for name in names]
+        verbs: dict[str, Callable[[], Run]] = {
+            "create": lambda names=names: env.provision(names),  # type: ignore[misc]
+            "nothing to do": lambda names=names: env.provision(names),  # type: ignore[misc]
+            "list": lambda: env.playbook("list.yml"),
+            "change memory": lambda databases=databases: env.playbook(  # type: ignore[misc]
+                "provision.yml", databases=[one | {"memory_max": 320} for one in databases]
+            ),
+            "destroy": lambda names=names: env.playbook("destroy.yml", db=names),  # type: ignore[misc]
+            "purge": lambda names=names: env.playbook("destroy.yml", db=names, purge=True),  # type: ignore[misc]
+        }
+        for verb, act in verbs.items():
+            run, served = log.during(act)
+            if verb == "nothing to do":
+                unchanged(run)
+            calls = f"{served} requests, {served / count:.1f} for each" if count > 1 else f"{served} requests"
+            yield Figure(f"{verb}: {count}", "s", [run.seconds], floors={"Nomad": calls})
+            if verb == "create":
+                env.wait_pool()
