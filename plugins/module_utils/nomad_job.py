@@ -21,10 +21,17 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import (
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job, variables_file
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_item import ITEM_SPEC, Item, items_of
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import JobKey, explain, wait_for
+from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait import (
+    JobKey,
+    exhausted_jobs,
+    explain,
+    unplaced,
+    wait_for,
+)
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 DIGEST_TAG = "infinite_digest="
+NO_PLACE = "no node can take it: {}; ask for less, or add a node"
 STATES = ["present", "stopped", "absent"]
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
@@ -79,7 +86,6 @@ def parse(client: NomadClient, digest_service: str | None, item: Item) -> None:
 
 def plan_present(client: NomadClient, check_mode: bool, current: Any, item: Item) -> None:
     """Decide what to do for a job that shall run. A new one needs no plan, but check mode wants its problems."""
-    assert item.spec is not None
     if current is None:
         item.action = "registered"
         if not check_mode:
@@ -90,12 +96,14 @@ def plan_present(client: NomadClient, check_mode: bool, current: Any, item: Item
     if answer.get("Warnings"):
         item.details["warnings"] = answer["Warnings"]
     item.details["unplaced"] = sorted(answer.get("FailedTGAllocs") or {})
-    if current is None and not item.enforce:
-        item.diff = shown_new(item)
-        return
     difference = job_diff.normalise(answer["Diff"]) if answer["Diff"]["Type"] != "None" else None
     if difference is None:
         item.action = "unchanged"
+        return
+    if reason := unplaced(answer, exhausted=True):
+        raise JobFailed(f"job {item.id}: {NO_PLACE.format(reason)}")
+    if current is None and not item.enforce:
+        item.diff = shown_new(item)
         return
     item.action = "updated"
     item.diff = job_diff.shown(item.id, difference)
@@ -178,10 +186,20 @@ def apply(client: NomadClient, params: dict[str, Any], items: list[Item]) -> Non
     # With wait, a job is purged only when it has stopped: a purged job's allocations are hard to find.
     each(client, ending, lambda item: deregister(client, item, purge=item.action == "removed" and not wait))
     if not wait:
+        check_places(client, [i for i in items if i.action == "registered" and i.state == "present" and not i.error])
         return
     check(client, [i for i in items if i.state == "present" and not (i.action == "unchanged" and i.settled)], timeout)
     check(client, ending, timeout, stopping=True)
     each(client, [i for i in ending if i.action == "removed"], lambda item: deregister(client, item, purge=True))
+
+
+def check_places(client: NomadClient, items: list[Item]) -> None:
+    """Whoever does not wait here waits elsewhere, in vain where no node has room."""
+    evaluations = {item.key: item.details["eval_id"] for item in items if item.details.get("eval_id")}
+    reasons = exhausted_jobs(client, evaluations) if evaluations else {}
+    for item in items:
+        if reason := reasons.get(item.key):
+            item.error = JobFailed(f"job {item.id}: {NO_PLACE.format(reason)}")
 
 
 def check(client: NomadClient, items: list[Item], timeout: float, stopping: bool = False) -> None:

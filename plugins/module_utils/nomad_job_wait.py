@@ -9,7 +9,7 @@ within milliseconds, and a hundred jobs cost no more requests than one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,10 +154,34 @@ def explain(client: NomadClient, key: JobKey, verdict: Verdict) -> dict[str, Any
 def placement(evaluations: list[dict[str, Any]]) -> str:
     """Why the scheduler could place a group nowhere, from the newest evaluation that says so."""
     for evaluation in sorted(evaluations, key=lambda e: -int(e["ModifyIndex"])):
-        reasons = [f"group {name}: {metrics(m)}" for name, m in (evaluation.get("FailedTGAllocs") or {}).items()]
-        if reasons:
-            return "; ".join(reasons)
+        if reasons := unplaced(evaluation):
+            return reasons
     return ""
+
+
+def unplaced(found: dict[str, Any], exhausted: bool = False) -> str:
+    """Why groups have no place, from an evaluation or a plan; with ``exhausted`` only for want of memory or the like."""
+    groups = (found.get("FailedTGAllocs") or {}).items()
+    return "; ".join(f"group {name}: {metrics(m)}" for name, m in groups if m.get("DimensionExhausted") or not exhausted)
+
+
+def exhausted_jobs(client: NomadClient, evaluations: Mapping[JobKey, str]) -> dict[JobKey, str]:
+    """Which of these jobs wait for memory or the like, by their newest evaluations, and why: waiting would not help.
+
+    Other reasons, such as a client that is being restarted, pass.
+    """
+    # The last one is decided last; then one list has them all.
+    last = list(evaluations.values())[-1]
+    deadline = time.monotonic() + GRACE
+    while client.endpoint("evaluation").get(last)["Status"] == "pending" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    found: dict[JobKey, str] = {}
+    for namespace in {namespace for namespace, _job in evaluations}:
+        for blocked in client.endpoint("evaluations").get(namespace=namespace, status="blocked"):
+            key = (blocked["Namespace"], blocked["JobID"])
+            if key in evaluations and (reason := unplaced(blocked, exhausted=True)):
+                found[key] = reason
+    return found
 
 
 def metrics(metric: dict[str, Any]) -> str:

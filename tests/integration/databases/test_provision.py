@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,21 @@ def test_by_collection_name_from_anywhere(user: User, first: str, tmp_path: Path
 def test_no_database_asked_for(user: User) -> None:
     done = user.changes_nothing(lambda: user.run("provision", databases=[]))
     assert "No database was asked for" in done.out
+
+
+def test_what_no_node_has_room_for_is_said_at_once(user: User) -> None:
+    name = "infinite-test-huge"
+    try:
+        refused = user.run("provision", plain=True, fails=True, db=name, memory=9_000_000, memory_max=9_000_000)
+        assert f"job {name}: no node can take it: group postgres: memory (exhausted on 1 nodes); ask for less" in refused.err
+        user.run("provision", db=name, memory=64, memory_max=256)
+        job = user.client.job.get(name)
+        start = time.monotonic()
+        changed = user.run("provision", plain=True, fails=True, db=name, memory=9_000_000, memory_max=9_000_000)
+        assert time.monotonic() - start < 15
+        assert f"job {name}: no node can take it: " in changed.err
+        assert user.query(name, "select 1") == 1
+        assert user.client.job.get(name)["JobModifyIndex"] == job["JobModifyIndex"]
+        assert user.run("provision", db=name).changed == 0, "what was refused is not remembered"
+    finally:
+        user.run("destroy", db=name, purge=True)
