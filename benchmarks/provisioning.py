@@ -16,7 +16,7 @@ numbers = itertools.count(1)
 
 
 def new_names(count: int) -> list[str]:
-    return [f"{PREFIX}{next(numbers)}" for _ in range(count)]
+    return [f"{PREFIX}{next(numbers)}" for _number in range(count)]
 
 
 def unchanged(run: Run) -> float:
@@ -43,7 +43,7 @@ def one(env: Environment, runs: int) -> Iterator[Figure]:
         processor[0].append(first.processor_seconds)
         processor[1].append(second.processor_seconds)
         record = env.record(name)
-        bare += [floors.connect_and_query(env, record) for _ in range(5)]
+        bare += [floors.connect_and_query(env, record) for _number in range(5)]
         env.fill_pool()
         raw.append(floors.job_to_query(env, number))
         container.append(floors.docker_run(env))
@@ -61,7 +61,7 @@ def one(env: Environment, runs: int) -> Iterator[Figure]:
     yield new
     slow = Figure("provision a new database, pool empty", "s", mark=12)
     slow.floors = floor
-    for _ in range(max(2, runs // 2)):
+    for _number in range(max(2, runs // 2)):
         env.drain_pool()
         slow.samples.append(env.provision(new_names(1), **NO_POOL).seconds)
     yield slow
@@ -85,7 +85,7 @@ def many(env: Environment, runs: int, count: int) -> Iterator[Figure]:
         prepared.samples.append(env.provision(names).seconds)
         env.wait_pool()
         # Alternating, so that both meet the same machine.
-        for _ in range(2 if number else 3):
+        for _number in range(2 if number else 3):
             hundred.append(unchanged(env.provision(names)))
             single.append(unchanged(env.provision(names[:1])))
             ratio.samples.append(hundred[-1] / single[-1])

@@ -92,7 +92,7 @@ def compare(runs: int, count: int = 100) -> Iterator[Figure]:
     theirs_again = Figure("the same again in a loop", "s")
     one = Figure("one new record in a zone of 1,000, one route53_record task", "s")
     with account() as aws:
-        empty = [aws.playbook("benchmarks/playbooks/empty.yml", 0)[0] for _ in range(runs)]
+        empty = [aws.playbook("benchmarks/playbooks/empty.yml", 0)[0] for _number in range(runs)]
         floor = {"empty playbook": f"{show(sorted(empty)[len(empty) // 2])} s"}
         for figure in (ours, again, theirs, theirs_again, one):
             figure.floors = dict(floor)

@@ -122,7 +122,7 @@ def compare(env: Environment, rounds: int, seconds: int) -> Iterator[Figure]:
             rate = Figure(f"pgbench -S, {clients} clients: throughput against direct", "x", mark=0.6, smaller=False)
             through: list[float] = []
             directly: list[float] = []
-            for _ in range(rounds):
+            for _number in range(rounds):
                 wait_quiet()
                 here = select_only(url, clients, seconds)
                 there = select_only(direct.url, clients, seconds)

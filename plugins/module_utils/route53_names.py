@@ -85,7 +85,7 @@ def beyond(name: str, domain: str) -> bool:
     """Whether a list that was begun at the domain has come to its end when it is at this name."""
     if within(name, domain) or "\\" in name:
         return False
-    (dotted, plain), (end, _) = order(name), order(domain)
+    (dotted, plain), (end, _same) = order(name), order(domain)
     return dotted > end and plain > end
 
 

@@ -156,7 +156,7 @@ class Planner:
         for (name, type_), record in self.after.items():
             if record is not None:
                 types.setdefault(name, set()).add(type_)
-        for name in {name for (name, _), record in self.after.items() if record is not None}:
+        for name in {name for (name, _type), record in self.after.items() if record is not None}:
             if "CNAME" in types[name] and len(types[name]) > 1:
                 others = ", ".join(sorted(types[name] - {"CNAME"}))
                 raise InvalidInput(f"{readable(name)}: a CNAME cannot be beside other records ({others}); remove those, or it")
@@ -182,7 +182,7 @@ class Planner:
             action = "removed" if record is None else "updated" if before else "created"
             plan.changes.append(Change(action, *key))
         plan.changes.sort(key=lambda change: (order(change.name), change.type))
-        for _, (deleted, created) in sorted(units.items(), key=lambda item: order(item[0])):
+        for _key, (deleted, created) in sorted(units.items(), key=lambda item: order(item[0])):
             # Not UPSERT, which would overwrite what somebody else has written since it was read: DELETE works only with the
             # values that are there, CREATE only if nothing is. A batch is one transaction, so no name is ever missing.
             plan.units.append([("DELETE", record) for record in deleted] + [("CREATE", record) for record in created])
@@ -223,8 +223,8 @@ def batches(units: Iterable[Sequence[Write]]) -> list[list[Write]]:
     elements = characters = 0
     for unit in units:
         # An alias has no values, and is counted all the same.
-        size = sum(max(1, len(record.values)) for _, record in unit)
-        length = sum(len(value) for _, record in unit for value in record.values)
+        size = sum(max(1, len(record.values)) for _action, record in unit)
+        length = sum(len(value) for _action, record in unit for value in record.values)
         if not found or elements + size > MAX_ELEMENTS or characters + length > MAX_CHARACTERS:
             found.append([])
             elements = characters = 0

@@ -73,7 +73,7 @@ def write_certificate(directory: Path, host: str) -> None:
         )
 
     ca_name = "CA of Pebble's API"
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _number in range(2))
     ca = build(ca_name, ca_key, ca_name, x509.BasicConstraints(ca=True, path_length=0)).sign(ca_key, hashes.SHA256())
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
     leaf = build("Pebble", key, ca_name, names).sign(ca_key, hashes.SHA256())

@@ -174,14 +174,14 @@ def test_digests(modules: Modules, client: NomadClient) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    changed, _, first = job()
+    changed, _calls, first = job()
     assert changed
     registered(first)
     assert job() == (False, 2, first)  # two lists, and nothing else
     assert job(options={"plan_all": True})[0] is False
     # A change in place renews the digest, without a restart.
     before = client.job.get("test-digest", "allocations")[0]["ID"]
-    changed, _, second = job(tag="two")
+    changed, _calls, second = job(tag="two")
     assert changed
     assert second != first
     registered(second)
@@ -190,7 +190,7 @@ def test_digests(modules: Modules, client: NomadClient) -> None:
     # And so does the way back.
     assert job()[::2] == (True, first)
     registered(first)
-    changed, _, third = job(tag="two", memory=20)
+    changed, _calls, third = job(tag="two", memory=20)
     assert changed
     registered(third)
     assert job(tag="two", memory=20) == (False, 2, third)

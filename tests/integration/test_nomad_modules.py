@@ -96,7 +96,7 @@ def filled(value: Any, image: str, tmp_path: Path) -> Any:
     if isinstance(value, list | tuple):
         return [filled(inner, image, tmp_path) for inner in value]
     if isinstance(value, str) and value.startswith("JOB:"):
-        _, name, memory = value.split(":")
+        _kind, name, memory = value.split(":")
         return job(image, name, memory=int(memory))
     return value.replace("TMP", str(tmp_path)) if isinstance(value, str) else value
 

@@ -59,7 +59,7 @@ def test_verifiers_are_salted_and_the_same_each_time() -> None:
 
 
 def test_passwords() -> None:
-    made = {record_of.new_password() for _ in range(200)}
+    made = {record_of.new_password() for _number in range(200)}
     assert len(made) == 200
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{32}", password) for password in made)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,8 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
-def run(path: Path, names: list[str] = [], check_mode: bool = False, **params: Any) -> dict[str, Any]:  # noqa: B006
-    defaults = {"names": names, "address": "192.0.2.1", "state": "present", "marker": "test", "all": False, "path": str(path)}
+def run(path: Path, names: Sequence[str] = (), check_mode: bool = False, **params: Any) -> dict[str, Any]:
+    defaults = {"names": list(names), "address": "192.0.2.1", "state": "present", "marker": "test", "all": False, "path": str(path)}
     return SPEC.execute(defaults | params, check_mode)
 
 

@@ -80,7 +80,7 @@ def test_unreachable(error: Exception, said: str) -> None:
 )
 def test_answers_are_told_apart(status: int, text: str, token: bool, kind: type[Exception], said: str) -> None:
     problem = nomad_http.answer_problem(answer(status, text), "GET", token)
-    assert type(problem) is kind
+    assert problem.__class__ is kind
     assert said in str(problem)
     assert "hunter2" not in str(problem)
     assert "\n" not in str(problem)

@@ -88,7 +88,7 @@ URL = "https://route53.amazonaws.com/2013-04-01/hostedzone"
 )
 def test_problems(error: Exception, kind: type[AwsError], text: str) -> None:
     found = problem(error, "URL", "route53:X")
-    assert type(found) is kind
+    assert found.__class__ is kind
     assert text in str(found)
     assert "\n" not in str(found)
 

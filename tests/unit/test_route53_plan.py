@@ -251,7 +251,9 @@ UNITS = st.lists(
 
 
 def weights(batch: list[Write]) -> tuple[int, int]:
-    return sum(max(1, len(item.values)) for _, item in batch), sum(len(value) for _, item in batch for value in item.values)
+    return sum(max(1, len(item.values)) for _action, item in batch), sum(
+        len(value) for _action, item in batch for value in item.values
+    )
 
 
 @given(UNITS)

@@ -59,7 +59,7 @@ def test_create_change_remove(
         assert real["api_calls"]["write"] == 1
         after = account.records(zone)
         assert after != before
-        assert any(name.startswith("_infinite-databases.") for name, _ in after) == bool(owner and state == "present")
+        assert any(name.startswith("_infinite-databases.") for name, _type in after) == bool(owner and state == "present")
         again = module(record, owner=owner, state=state)
         assert not again["changed"]
         assert again["changes"] == []

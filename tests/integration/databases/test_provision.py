@@ -48,7 +48,7 @@ def test_again_nothing_changes(user: User, first: str) -> None:
 
 def test_two_runs_for_one_name_make_one_database(user: User) -> None:
     name = "infinite-test-race"
-    for run in [user.start("provision", db=name) for _ in range(2)]:
+    for run in [user.start("provision", db=name) for _number in range(2)]:
         user.end(run)
     record = user.variable(f"databases/{name}")
     assert user.claims_of(name) == [record["volume"]], "no orphan claim"
