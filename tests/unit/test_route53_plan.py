@@ -251,9 +251,8 @@ UNITS = st.lists(
 
 
 def weights(batch: list[Write]) -> tuple[int, int]:
-    return sum(max(1, len(item.values)) for _action, item in batch), sum(
-        len(value) for _action, item in batch for value in item.values
-    )
+    values = [item.values for _action, item in batch]
+    return sum(max(1, len(one)) for one in values), sum(len(value) for one in values for value in one)
 
 
 @given(UNITS)
