@@ -92,6 +92,8 @@ def connection_environment(record: Mapping[str, Any], domain: str, port: int, ca
         "PGPASSWORD": record["password"],
         "PGSSLMODE": "verify-full",
         "PGSSLROOTCERT": ca_cert or "system",
+        # Whoever has a Kerberos ticket would be refused: libpq asks for GSSAPI encryption first, which Traefik does not know.
+        "PGGSSENCMODE": "disable",
     }
 
 

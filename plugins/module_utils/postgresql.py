@@ -40,6 +40,8 @@ def connect(database: Mapping[str, Any], ca_cert: str | None, seconds: int, opti
         password=database["password"],
         sslmode="verify-full",
         sslrootcert=ca_cert or "system",
+        # With a Kerberos ticket at hand, libpq would ask for GSSAPI encryption first, which Traefik refuses.
+        gssencmode="disable",
         connect_timeout=seconds,
         options=options,
         application_name="infinite.databases",
