@@ -19,7 +19,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
 try:
     import nomad
 
-    from ansible_collections.infinite.databases.plugins.module_utils.nomad_http import Endpoint, Session, endpoint
+    from ansible_collections.infinite.databases.plugins.module_utils.nomad_http import UNIX, Endpoint, Session, base_url, endpoint
 except ImportError as error:
     IMPORT_ERROR: ImportError | None = error
 else:
@@ -114,8 +114,8 @@ class NomadClient:
             raise InvalidInput(f"The Python that runs this module lacks a library ({IMPORT_ERROR}); install python-nomad for it")
         self.address: str = (params.get("nomad_address") or "").rstrip("/")
         parts = urlsplit(self.address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidInput(f"nomad_address: {self.address!r} is not an http:// or https:// address")
+        if not self.address.startswith(f"{UNIX}/") and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise InvalidInput(f"nomad_address: {self.address!r} is not an http://, https:// or unix:// address")
         self.namespace: str = params.get("nomad_namespace") or "default"
         self.workers: int = max(1, int(params.get("workers") or 8))
         self.timeout = float(params.get("nomad_timeout") or 10)
@@ -130,7 +130,7 @@ class NomadClient:
         if bool(cert) != bool(key):
             raise InvalidInput("nomad_client_cert and nomad_client_key are needed together")
         self.settings: dict[str, Any] = {
-            "address": self.address,
+            "address": base_url(self.address),
             "token": read_token(params),
             "namespace": self.namespace,
             "region": params.get("nomad_region"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import re
+import socket
 import time
 from threading import Lock
 from typing import Any
@@ -15,6 +16,9 @@ import requests
 from nomad.api.base import Requester
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import NewConnectionError
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     NomadConflict,
@@ -29,8 +33,14 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import (
 NO_LEADER = re.compile(r"No cluster leader|Not ready to serve consistent reads|No path to region")
 # Requests that only read, though they are no GET.
 READING = re.compile(r"/v1/(jobs/statuses|jobs/parse|job/.+/plan)(\?|$)")
+UNIX = "unix://"
 CONFLICT = re.compile(r"Enforcing job modify index|cas error")
 CA_ADVICE = "set nomad_ca_cert (or NOMAD_CACERT) to the CA that signed Nomad's certificate"
+
+
+def base_url(address: str) -> str:
+    """What URLs begin with: a socket has no host, and needs one in them."""
+    return "http://localhost" if address.startswith(UNIX) else address
 
 
 def tls_problem(text: str, address: str) -> NomadTlsError | None:
@@ -106,6 +116,33 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
 
 
+class _SocketConnection(HTTPConnection):
+    """HTTP over the Unix socket whose path is in place of the host."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
+        try:
+            self.sock.connect(self._path)
+        except OSError as error:
+            raise NewConnectionError(self, f"{error}") from error
+
+    _path = ""
+
+
+class _SocketAdapter(HTTPAdapter):
+    """All requests go through one Unix socket: the API that Nomad gives to each task."""
+
+    def __init__(self, path: str, **kwargs: Any) -> None:
+        connection = type("TaskConnection", (_SocketConnection,), {"_path": path})
+        self.pool = HTTPConnectionPool("localhost", maxsize=kwargs["pool_maxsize"])
+        self.pool.ConnectionCls = connection
+        super().__init__(**kwargs)
+
+    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
+        return self.pool
+
+
 class Session(requests.Session):
     """Pooling, retries, classification of errors and counting, in one place for every endpoint."""
 
@@ -114,9 +151,12 @@ class Session(requests.Session):
         # Otherwise REQUESTS_CA_BUNDLE would stand in for a CA that was not given, and ~/.netrc for a token.
         # The proxy variables are read all the same, as Nomad's own CLI does.
         self.trust_env = False
-        self.proxies.update(get_environ_proxies(address))
         self.address, self.retries, self.timeout = address, retries, timeout
-        self.mount(address, _Adapter(server_name, pool_connections=1, pool_maxsize=workers + 1))
+        if address.startswith(UNIX):
+            self.mount(base_url(address), _SocketAdapter(address.removeprefix(UNIX), pool_maxsize=workers + 1))
+        else:
+            self.proxies.update(get_environ_proxies(address))
+            self.mount(address, _Adapter(server_name, pool_connections=1, pool_maxsize=workers + 1))
         self.calls = 0
         self._lock = Lock()
 
@@ -152,7 +192,7 @@ class Session(requests.Session):
         """Many endpoints say "Permission denied" to a token that does not exist at all; asking for the token itself tells."""
         if not isinstance(problem, NomadDenied) or not self._token(kwargs):
             return problem
-        url = f"{self.address}/v1/acl/token/self"
+        url = f"{base_url(self.address)}/v1/acl/token/self"
         options = {key: kwargs.get(key) for key in ("headers", "cert", "verify", "timeout")}
         try:
             response = super().request("GET", url, **options)  # type: ignore[arg-type]

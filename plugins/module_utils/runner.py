@@ -14,6 +14,11 @@ from typing import Any
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError
 
 
+def with_defaults(argument_spec: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:
+    """A module's parameters as another part of this collection gives them."""
+    return {option: rules.get("default") for option, rules in argument_spec.items()} | dict(params)
+
+
 @dataclass(frozen=True)
 class ModuleSpec:
     """``run(params, check_mode)`` returns the module's result or raises InfiniteError."""

@@ -1,0 +1,71 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What role reaper's job runs, without Ansible: end what is past its time, a line for each thing done, and clean up after itself.
+
+A periodic job leaves a finished job for each run, and the servers of this platform forget none (job_gc_threshold).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils import database_expire
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils.pool import end_job
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
+
+KEPT_RUNS = 6
+LINES = {
+    "passwords": "{}: ended its old passwords, whose overlap was over",
+    "destroyed": "{}: destroyed, since its ttl is over; provision or start brings it back within {retention}",
+    "erased": "{}: erased, since it was destroyed longer than {retention} ago",
+}
+
+
+def report(result: Mapping[str, Any], retention: str) -> list[str]:
+    lines = [line.format(name, retention=retention) for kind, line in LINES.items() for name in result.get(kind, [])]
+    return lines or ["nothing was past its time"]
+
+
+def old_runs(jobs: Iterable[Mapping[str, Any]], parent: str, kept: int = KEPT_RUNS) -> list[str]:
+    """The finished runs of a periodic job but the last ones; their names end with the time in seconds."""
+    ended = [job["ID"] for job in jobs if job["ParentID"] == parent and job["Status"] == "dead"]
+    return sorted(ended, key=lambda job: int(job.rpartition("-")[2]), reverse=True)[kept:]
+
+
+def forget_old_runs(client: NomadClient, parent: str) -> None:
+    runs = old_runs(client.jobs.get(prefix=f"{parent}/"), parent)
+    values(client.map(lambda job: end_job(client, job, purge=True), runs))
+
+
+def main() -> int:
+    params = with_defaults(
+        database_expire.ARGUMENT_SPEC,
+        {
+            "nomad_address": "unix:///secrets/api.sock",
+            "nomad_token_file": "/secrets/nomad_token",
+            "nomad_namespace": os.environ["NOMAD_NAMESPACE"],
+            "retention": os.environ["RETENTION"],
+        },
+    )
+    status = 0
+    result = database_expire.SPEC.execute(params, False)
+    if result.get("failed"):
+        print(result["msg"], file=sys.stderr)
+        status = 1
+    if result["changed"] or not status:
+        print("\n".join(report(result, params["retention"])))
+    try:
+        forget_old_runs(NomadClient(params), os.environ["NOMAD_JOB_PARENT_ID"])
+    except InfiniteError as error:
+        print(error, file=sys.stderr)
+        status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
