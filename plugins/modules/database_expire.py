@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: database_expire
 short_description: End what is past its time
 description:
-  - Destroys databases whose ttl is over, erases those that were destroyed for longer than the retention time, and ends old passwords
-    whose overlap is over.
+  - Destroys databases whose ttl is over, erases those that were destroyed for longer than the retention time, and ends old
+    passwords whose overlap is over.
   - Protected databases stay.
 extends_documentation_fragment:
   - infinite.databases.nomad

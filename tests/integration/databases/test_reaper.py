@@ -1,0 +1,174 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The reaper as Nomad runs it: started out of turn, watched through Nomad, judged by what is left."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from ansible_collections.infinite.databases.plugins.module_utils.reaper import KEPT_RUNS
+
+from .conftest import User
+
+JOB = "_reaper"
+PREFIX = "infinite-test-reap-"
+BRIEF, KEPT, GONE, FRESH = (PREFIX + name for name in ("brief", "kept", "gone", "fresh"))
+PLAY = Path(__file__).with_name("reaper.yml")
+
+
+@dataclass
+class Reaper:
+    """The installed job."""
+
+    user: User
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Those that Nomad remembers, the last one last."""
+        jobs: list[dict[str, Any]] = self.user.client.jobs.get(prefix=f"{JOB}/periodic-")
+        return {job["ID"]: job for job in sorted(jobs, key=lambda job: str(job["ID"]))}
+
+    def start(self) -> str:
+        """A run out of turn: its name has the second in which it began."""
+        known = self.runs()
+        self.user.client.job.put(f"{JOB}/periodic/force")
+        deadline = time.monotonic() + 10
+        while not (new := [run for run in self.runs() if run not in known]):
+            assert time.monotonic() < deadline, "Nomad did not start it"
+            time.sleep(0.1)
+        return new[-1]
+
+    def end(self, run: str) -> tuple[str, str, str]:
+        """The allocation's state, and what it said."""
+        deadline = time.monotonic() + 60
+        while True:
+            allocs = self.user.client.job.get(run, "allocations")
+            if allocs and allocs[0]["ClientStatus"] in ("complete", "failed"):
+                break
+            assert time.monotonic() < deadline, f"{run} did not end"
+            time.sleep(0.2)
+        logs = self.user.client.endpoint("client/fs/logs")
+        said = (logs.send("get", allocs[0]["ID"], task="reaper", type=kind, plain="true").text for kind in ("stdout", "stderr"))
+        return allocs[0]["ClientStatus"], *said
+
+    def run(self) -> str:
+        state, out, err = self.end(self.start())
+        assert (state, err) == ("complete", ""), out
+        return out
+
+
+@pytest.fixture(scope="module")
+def reaper(user: User) -> Reaper:
+    """As this checkout has it: the one of an earlier site.yml may be older."""
+    user.run(str(PLAY))
+    return Reaper(user)
+
+
+@pytest.fixture(scope="module")
+def made(user: User, reaper: Reaper) -> dict[str, float]:
+    """When each was created; by the end of this module a minute has passed."""
+    limited: dict[str, Any] = {"ttl": "1m"}
+    user.run(
+        "provision",
+        databases=[
+            {"name": BRIEF} | limited,
+            {"name": KEPT, "protect": True} | limited,
+            {"name": GONE},
+            {"name": FRESH, "ttl": "1h"},
+        ],
+    )
+    (found,) = (json.loads(user.run("list", plain=True, output="json", db=BRIEF).out)["databases"],)
+    return {one["name"]: one["created"] for one in found}
+
+
+def test_installing_it_again_changes_nothing(user: User, reaper: Reaper) -> None:
+    assert user.run(str(PLAY)).changed == 0
+
+
+def test_only_its_own_job_has_its_rights(user: User, reaper: Reaper) -> None:
+    policy = user.client.endpoint("acl/policy").get("reaper")
+    assert policy["JobACL"] == {"Namespace": "databases", "JobID": JOB, "Group": "", "Task": ""}
+    job = user.client.job.get(JOB)
+    assert job["Periodic"]["ProhibitOverlap"]
+    assert job["TaskGroups"][0]["Tasks"][0]["Config"]["network_mode"] == "none"
+    assert "oken" not in json.dumps(job["TaskGroups"][0]["Tasks"][0]["Env"])
+
+
+def test_an_old_password_ends(user: User, reaper: Reaper, made: dict[str, float]) -> None:
+    user.run("rotate", db=FRESH)
+    record = user.variable(f"databases/{FRESH}")
+    logins = json.loads(record["logins"])
+    old = logins["owner"]["ending"]
+    logins["owner"]["ending"] = old | {"until": int(time.time()) - 1}
+    user.client.variables.write(f"databases/{FRESH}", record | {"logins": json.dumps(logins)})
+    assert reaper.run() == f"{FRESH}: ended its old passwords, whose overlap was over\n"
+    assert user.query(FRESH, "select 1") == 1, "the new one works"
+    assert old["user"] not in user.verifiers(FRESH)
+    address = {"host": f"{FRESH}.{user.domain}", "port": user.known["database_port"], "dbname": FRESH}
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            psycopg.connect(
+                **address, user=old["user"], password=old["password"], sslmode="verify-full", sslrootcert=user.ca
+            ).close()
+        except psycopg.OperationalError:
+            break
+        assert time.monotonic() < deadline, "the old password still works"
+        time.sleep(0.2)
+
+
+def test_what_is_fresh_stays(user: User, reaper: Reaper, made: dict[str, float]) -> None:
+    before = {path: user.variable(f"databases/{path}") for path in (GONE, FRESH, KEPT)}
+    assert PREFIX not in reaper.run()
+    assert {path: user.variable(f"databases/{path}") for path in before} == before
+    assert user.query(FRESH, "select 1") == user.query(GONE, "select 1") == 1
+
+
+def test_finished_runs_are_forgotten(reaper: Reaper) -> None:
+    started = []
+    for _ in range(KEPT_RUNS + 2):
+        started.append(reaper.start())
+        time.sleep(1)  # a run's name is its second
+    for run in started[-2:]:
+        reaper.end(run)
+    reaper.run()
+    left = reaper.runs()
+    assert len(left) <= KEPT_RUNS + 1
+    assert set(started[:2]).isdisjoint(left), "the oldest go first"
+    assert started[-1] in left, "whose log can still be read"
+
+
+def test_past_its_time_by_two_at_once(user: User, reaper: Reaper, made: dict[str, float]) -> None:
+    user.run("destroy", db=GONE)
+    record = user.variable(f"databases/{GONE}")
+    user.client.variables.write(f"databases/{GONE}", record | {"destroyed": str(int(time.time()) - 8 * 86400)})
+    time.sleep(max(0, made[BRIEF] + 61 - time.time()))
+
+    runs = [reaper.start(), reaper.start()]
+    said = "".join(reaper.end(run)[1] for run in runs)
+    assert f"{BRIEF}: destroyed, since its ttl is over; provision or start brings it back within 7d\n" in said
+    assert f"{GONE}: erased, since it was destroyed longer than 7d ago\n" in said
+    assert reaper.run() == "nothing was past its time\n", "what one of two at once left is done by the next"
+
+    assert abs(int(user.variable(f"databases/{BRIEF}")["destroyed"]) - time.time()) < 60
+    with pytest.raises(psycopg.OperationalError):
+        user.connect(BRIEF)
+    assert user.query(KEPT, "select 1") == 1, "what is protected stays"
+    assert user.query(FRESH, "select 1") == 1
+    assert not user.has_job(GONE)
+    assert user.variable(f"databases/{GONE}") == user.variable(f"nomad/jobs/{GONE}") == {}
+    assert user.claims_of(GONE) == []
+    assert record["volume"] not in {volume["Name"] for volume in user.client.volumes.list()}
+
+    assert f"{GONE}.{user.domain}" in user.hosts(), "a job cannot reach the hosts file of who provisions"
+    user.run("drift")
+    assert f"{GONE}.{user.domain}" not in user.hosts()
+    assert f"{BRIEF}.{user.domain}" in user.hosts()
+    user.run("provision", db=BRIEF, ttl="1h")
+    assert user.query(BRIEF, "select 1") == 1, "what was destroyed comes back"
