@@ -17,6 +17,7 @@ ANSWER_SECONDS = 2
 STATISTICS = """
 select pg_database_size(current_database()),
        (select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()),
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
        extract(epoch from pg_postmaster_start_time())::bigint
 """
 
@@ -54,8 +55,9 @@ def described(record: Mapping[str, Any], retention: int, now: float) -> dict[str
 
 
 def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) -> dict[str, int | None]:
-    """Size in bytes, other connections, and the server's start in seconds since 1970; nothing where it does not answer soon."""
-    nothing: dict[str, int | None] = {"size": None, "connections": None, "started": None}
+    """Size in bytes, other connections and how many there may be, and the server's start in seconds since 1970; nothing where it
+    does not answer soon."""
+    nothing: dict[str, int | None] = {"size": None, "connections": None, "connection_limit": None, "started": None}
     # Without the library the table has gaps, as for a server that does not answer.
     if IMPORT_ERROR:
         return nothing
@@ -65,7 +67,7 @@ def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) ->
             row = connection.execute(STATISTICS).fetchone()
     except psycopg.Error:
         return nothing
-    return dict(zip(nothing, row or (None, None, None), strict=True))
+    return dict(zip(nothing, row or nothing.values(), strict=True))
 
 
 def selected(labels: Mapping[str, str], selector: Mapping[str, Any]) -> bool:

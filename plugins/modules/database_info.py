@@ -119,6 +119,9 @@ databases:
     connections:
       description: How many clients are connected.
       type: int
+    connection_limit:
+      description: How many may be.
+      type: int
     started:
       description: When its server was started.
       type: int

@@ -141,6 +141,7 @@ def test_list_as_json_and_by_label(user: User, name: str, first: str) -> None:
 
 def test_what_is_past_its_time_ends(user: User) -> None:
     brief, kept = "infinite-test-brief", "infinite-test-kept"
+    user.let_the_reaper_pass(60)
     user.run("provision", databases=[{"name": brief, "ttl": "1m"}, {"name": kept, "ttl": "1m", "protect": True}])
     assert "destroyed none" in user.run("expire", plain=True).out
     record = user.variable(f"databases/{brief}")
