@@ -12,7 +12,7 @@ requirements:
 options:
   nomad_address:
     description:
-      - Nomad's address, C(https://HOST:PORT).
+      - Nomad's address, C(https://HOST:PORT), or in a task of Nomad's own C(unix:///secrets/api.sock).
       - The environment variable E(NOMAD_ADDR) is used where this is not given.
     type: str
     default: http://127.0.0.1:4646

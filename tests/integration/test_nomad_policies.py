@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Least privilege: role nomad's policies allow what they are for, and Nomad refuses them the rest."""
+"""Least privilege: the roles' policies allow what they are for, and Nomad refuses them the rest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadDenied
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 
-POLICIES = Path(__file__).parents[2] / "roles" / "nomad" / "files" / "policies"
+ROLES = Path(__file__).parents[2] / "roles"
+POLICIES = ROLES / "nomad" / "files" / "policies"
 NAMESPACE = "test-modules"  # conftest's
 Request = tuple[str, str, Any]
 
@@ -40,7 +41,8 @@ def token(client: NomadClient, connection: dict[str, Any], namespace: str) -> It
     made = []
 
     def make(name: str) -> NomadClient:
-        rules = (POLICIES / f"{name}.hcl").read_text().replace('namespace "databases"', f'namespace "{namespace}"')
+        path = ROLES / "reaper" / "files" / "policy.hcl" if name == "reaper" else POLICIES / f"{name}.hcl"
+        rules = path.read_text().replace('namespace "databases"', f'namespace "{namespace}"')
         client.endpoint("acl/policy").post(f"test-{name}", json={"Name": f"test-{name}", "Rules": rules})
         new = client.endpoint("acl/token").post(json={"Name": f"test-{name}", "Type": "client", "Policies": [f"test-{name}"]})
         made.append((name, new["AccessorID"]))
@@ -60,6 +62,12 @@ def provisioner(token: Callable[[str], NomadClient]) -> NomadClient:
 @pytest.fixture(scope="module")
 def reader(token: Callable[[str], NomadClient]) -> NomadClient:
     return token("reader")
+
+
+@pytest.fixture(scope="module")
+def reaper(token: Callable[[str], NomadClient]) -> NomadClient:
+    """As the reaper's workload identity may; that only its job has the policy is in test_reaper.py."""
+    return token("reaper")
 
 
 def send(client: NomadClient, request: Request) -> None:
@@ -119,6 +127,55 @@ def test_provisioner_may_not(provisioner: NomadClient, request_: Request) -> Non
 def test_provisioner_creates_and_deletes_volumes(provisioner: NomadClient) -> None:
     made = provisioner.endpoint("volume/host/create").put(json=host_volume(PluginID="mkdir"))
     send(provisioner, ("delete", f"volume/host/{made['Volume']['ID']}/delete?{HERE}", None))
+
+
+def test_reaper_ends_what_others_made(reaper: NomadClient, provisioner: NomadClient) -> None:
+    for request in [variable("databases/test"), variable("nomad/jobs/test"), variable("pool/test")]:
+        send(provisioner, request)
+    send(provisioner, ("put", f"jobs?{HERE}", job(NAMESPACE)))
+    made = provisioner.endpoint("volume/host/create").put(json=host_volume(PluginID="mkdir"))
+    volume = f"volume/host/{made['Volume']['ID']}/delete?{HERE}"
+    may: list[Request] = [
+        ("get", f"jobs?{HERE}&meta=true", None),
+        ("get", f"vars?{HERE}", None),
+        ("get", f"var/databases/test?{HERE}", None),
+        ("get", f"var/pool/test?{HERE}", None),
+        variable("databases/test"),
+        ("get", "nodes", None),
+        ("delete", f"job/test?{HERE}", None),
+        ("delete", f"job/test?purge=true&{HERE}", None),
+        ("get", f"volumes?type=host&{HERE}", None),
+        ("delete", volume, None),
+        *(("delete", f"var/{path}/test?{HERE}", None) for path in ("databases", "nomad/jobs", "pool")),
+    ]
+    for request in may:
+        send(reaper, request)
+
+
+REAPER_REFUSED: list[Request] = [
+    ("put", f"jobs?{HERE}", job(NAMESPACE)),
+    ("put", f"job/test/plan?{HERE}", job(NAMESPACE)),
+    ("put", f"job/test/dispatch?{HERE}", {}),
+    ("put", "jobs?namespace=platform", job("platform")),
+    ("delete", "job/traefik?namespace=platform", None),
+    ("delete", "job/traefik?namespace=platform&purge=true", None),
+    ("get", "var/nomad/jobs/traefik?namespace=platform", None),
+    ("get", f"var/nomad/jobs/test?{HERE}", None),
+    ("get", f"var/other/test?{HERE}", None),
+    variable("pool/test"),
+    variable("other/test"),
+    ("put", "volume/host/create", host_volume(PluginID="mkdir")),
+    ("put", "volume/host/register", host_volume(HostPath="/etc")),
+    ("get", "acl/tokens", None),
+    ("get", "agent/self", None),
+    ("put", "system/gc", None),
+]
+
+
+@pytest.mark.parametrize("request_", REAPER_REFUSED, ids=lambda request: f"{request[0]} {request[1]}")
+def test_reaper_may_not(reaper: NomadClient, request_: Request) -> None:
+    with pytest.raises(NomadDenied):
+        send(reaper, request_)
 
 
 def test_reader_lists_without_secrets(reader: NomadClient, provisioner: NomadClient) -> None:

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import json
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadError
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadError, NomadUnreachable
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, map_concurrently, values
 
 HTTPS = {"nomad_address": "https://127.0.0.1:4646"}
@@ -37,6 +41,7 @@ def test_certificates_are_always_verified(tmp_path: Path) -> None:
         ({"nomad_address": ""}, "nomad_address"),
         ({"nomad_address": "127.0.0.1:4646"}, "nomad_address"),
         ({"nomad_address": "ftp://x"}, "nomad_address"),
+        ({"nomad_address": "unix://relative.sock"}, "nomad_address"),
         ({**HTTPS, "nomad_ca_cert": "/nowhere/ca.crt"}, "nomad_ca_cert: /nowhere/ca.crt"),
         ({**HTTPS, "nomad_token_file": "/nowhere/token"}, "/nowhere/token"),
         ({**HTTPS, "nomad_token_file": "/dev/null"}, "empty"),
@@ -46,6 +51,36 @@ def test_certificates_are_always_verified(tmp_path: Path) -> None:
 def test_bad_options(params: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         NomadClient(params)
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Says what it was asked, with which token."""
+
+    def do_GET(self) -> None:
+        body = json.dumps([self.path, self.headers["X-Nomad-Token"]]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "a socket has no address"
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
+def test_a_tasks_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    address = f"unix://{tmp_path}/api.sock"
+    client = NomadClient({"nomad_address": address, "nomad_token": "token", "nomad_namespace": "here", "nomad_retries": 0})
+    with pytest.raises(NomadUnreachable, match=address):
+        client.jobs.get()
+    with ThreadingUnixStreamServer(f"{tmp_path}/api.sock", Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        assert client.jobs.get(prefix="x") == ["/v1/jobs?prefix=x&namespace=here", "token"]
+        assert [one.value for one in client.map(lambda _: client.jobs.get()[1], range(20))] == ["token"] * 20
+        server.shutdown()
 
 
 @pytest.mark.parametrize("workers", [1, 8])
