@@ -72,7 +72,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
     while True:
         try:
             found = condition()
-        except requests.ConnectionError:
+        except requests.RequestException:
             found = None
         if found or time.monotonic() > deadline:
             return found
