@@ -21,7 +21,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.runner import w
 KEPT_RUNS = 6
 LINES = {
     "passwords": "{}: ended its old passwords, whose overlap was over",
-    "destroyed": "{}: destroyed, since its ttl is over; provision or start brings it back within {retention}",
+    "destroyed": "{}: destroyed, since its ttl is over; to bring it back within {retention}, provision it with a longer one",
     "erased": "{}: erased, since it was destroyed longer than {retention} ago",
 }
 

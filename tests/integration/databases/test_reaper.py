@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The reaper as Nomad runs it: started out of turn, watched through Nomad, judged by what is left."""
+"""What is past its time ends, by the reaper (as Nomad runs it: started out of turn, judged by what is left) and by expire.yml."""
 
 from __future__ import annotations
 
@@ -149,30 +149,53 @@ def test_finished_runs_are_forgotten(reaper: Reaper) -> None:
     assert started[-1] in left, "whose log can still be read"
 
 
+def age(user: User, name: str) -> str:
+    """Make a destroyed database one that was destroyed eight days ago; its volume."""
+    record = user.variable(f"databases/{name}")
+    assert abs(int(record["destroyed"]) - time.time()) < 120
+    user.client.variables.write(f"databases/{name}", record | {"destroyed": str(int(time.time()) - 8 * 86400)})
+    return record["volume"]
+
+
+def is_gone(user: User, name: str, volume: str) -> bool:
+    assert not user.has_job(name)
+    assert user.variable(f"databases/{name}") == user.variable(f"nomad/jobs/{name}") == {}
+    assert user.claims_of(name) == []
+    return volume not in {one["Name"] for one in user.client.volumes.list()}
+
+
 def test_past_its_time_by_two_at_once(user: User, reaper: Reaper, made: float) -> None:
     user.let_the_reaper_pass()
     user.run("destroy", db=GONE)
-    record = user.variable(f"databases/{GONE}")
-    user.client.variables.write(f"databases/{GONE}", record | {"destroyed": str(int(time.time()) - 8 * 86400)})
+    volume = age(user, GONE)
     time.sleep(max(0, made + 61 - time.time()))
+    foretold = user.run("expire", "--check", plain=True)
+    assert f"Would have destroyed {BRIEF}, erased {GONE}, and ended old passwords of none." in foretold.out
+    assert user.query(BRIEF, "select 1") == 1, "check mode changes nothing"
 
     runs = [reaper.start(), reaper.start()]
     said = "".join(reaper.end(run)[1] for run in runs)
-    assert f"{BRIEF}: destroyed, since its ttl is over; provision or start brings it back within 7d\n" in said
+    assert f"{BRIEF}: destroyed, since its ttl is over" in said
     assert f"{GONE}: erased, since it was destroyed longer than 7d ago\n" in said
     assert reaper.run() == "nothing was past its time\n", "what one of two at once left is done by the next"
 
-    assert abs(int(user.variable(f"databases/{BRIEF}")["destroyed"]) - time.time()) < 60
     with pytest.raises(psycopg.OperationalError):
         user.connect(BRIEF)
     assert user.query(KEPT, "select 1") == 1, "what is protected stays"
     assert user.query(FRESH, "select 1") == 1
-    assert not user.has_job(GONE)
-    assert user.variable(f"databases/{GONE}") == user.variable(f"nomad/jobs/{GONE}") == {}
-    assert user.claims_of(GONE) == []
-    assert record["volume"] not in {volume["Name"] for volume in user.client.volumes.list()}
-
+    assert is_gone(user, GONE, volume)
     # Which drift.yml then removes (test_drift.py): it would put the whole environment right here.
     assert f"{GONE}.{user.domain}" in user.hosts(), "a job cannot reach the hosts file of who provisions"
-    user.run("provision", db=BRIEF, ttl="1h")
+
+
+def test_past_its_time_by_the_playbook(user: User, made: float) -> None:
+    user.let_the_reaper_pass()
+    user.run("start", db=BRIEF)
     assert user.query(BRIEF, "select 1") == 1, "what was destroyed comes back"
+    assert f"Have destroyed {BRIEF}, erased none" in user.run("expire", plain=True).out
+    volume = age(user, BRIEF)
+    assert f"Have destroyed none, erased {BRIEF}" in user.run("expire", plain=True).out
+    assert is_gone(user, BRIEF, volume)
+    assert f"{BRIEF}.{user.domain}" not in user.hosts()
+    assert user.run("expire").changed == 0
+    assert user.query(KEPT, "select 1") == 1

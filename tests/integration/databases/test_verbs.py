@@ -137,21 +137,3 @@ def test_list_as_json_and_by_label(user: User, name: str, first: str) -> None:
     assert user.login(name)["password"] not in str(found)
     (other,) = json.loads(user.run("list", plain=True, output="json", db=first).out)["databases"]
     assert (other["name"], other["expires"]) == (first, None)
-
-
-def test_what_is_past_its_time_ends(user: User) -> None:
-    brief, kept = "infinite-test-brief", "infinite-test-kept"
-    user.let_the_reaper_pass(60)
-    user.run("provision", databases=[{"name": brief, "ttl": "1m"}, {"name": kept, "ttl": "1m", "protect": True}])
-    assert "destroyed none" in user.run("expire", plain=True).out
-    record = user.variable(f"databases/{brief}")
-    made = int(json.loads(user.run("list", plain=True, output="json", db=brief).out)["databases"][0]["created"])
-    time.sleep(max(0, made + 61 - time.time()))
-    foretold = user.changes_nothing(lambda: user.run("expire", "--check", plain=True))
-    assert f"Would have destroyed {brief}, erased none" in foretold.out
-    assert f"Have destroyed {brief}, erased none" in user.run("expire", plain=True).out
-    assert user.query(kept, "select 1") == 1, "what is protected stays"
-    user.client.variables.write(f"databases/{brief}", record | {"destroyed": str(int(time.time()) - 8 * 86400)})
-    assert f"erased {brief}" in user.run("expire", plain=True).out
-    assert not user.variable(f"databases/{brief}")
-    assert user.run("expire").changed == 0
