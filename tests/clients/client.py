@@ -52,7 +52,7 @@ class Client:
     def built(self) -> Path:
         """Where the program is, built once for its sources."""
         source = HERE / self.name
-        digest = hashlib.sha256(f"{self.build} {sys.version} {platform.platform()}".encode())
+        digest = hashlib.sha256(f"{self.build} {sys.version} {platform.machine()}".encode())
         for file in sorted(path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
             digest.update(f"{file.relative_to(source)} {file.stat().st_mode & 0o100}\0".encode() + file.read_bytes())
         CACHE.mkdir(parents=True, exist_ok=True)

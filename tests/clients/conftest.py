@@ -27,21 +27,26 @@ NOBODY = "infinite-clients-nobody"
 
 @dataclass
 class Target:
-    """The URL as url.yml prints it, and the ways in which it may be wrong."""
+    """The URL, and the ways in which it may be wrong."""
 
-    url: str
+    # What env.yml prints.
+    variables: dict[str, str]
     ca: str
     address: str
     other_ca: str
     # What makes the CA one of the system's.
     trust: dict[str, str]
 
+    @property
+    def url(self) -> str:
+        return self.variables["DATABASE_URL"]
+
     def but(self, **changes: str) -> str:
         """The URL with another host, password, database or ca."""
         parts = re.fullmatch(
             r"(?P<user>.*://.*):(?P<password>.*)@(?P<host>.*):(?P<port>\d+)/(?P<database>.*)\?(?P<rest>.*)", self.url
         )
-        assert parts, "url.yml prints a URL of another form"
+        assert parts, "the URL has another form"
         known = parts.groupdict() | {"ca": self.ca} | changes
         rest = known["rest"].replace(f"sslrootcert={self.ca}", f"sslrootcert={known['ca']}")
         return "{user}:{password}@{host}:{port}/{database}?".format_map(known) + rest
@@ -49,11 +54,7 @@ class Target:
     @property
     def nobody(self) -> str:
         """A host name that resolves and is no database's."""
-        return self.but(host=f"{NOBODY}.{self.domain}")
-
-    @property
-    def domain(self) -> str:
-        return self.url.partition(f"@{NAME}.")[2].partition(":")[0]
+        return self.but(host=self.variables["PGHOST"].replace(NAME, NOBODY))
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +73,9 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             names = {"names": [f"{NOBODY}.{user.domain}"], "address": environment["database_address"], "state": "present"}
             mark = {"marker": environment["database_environment"], "path": "/etc/hosts", "all": False}
             assert not hosts_file.SPEC.execute(names | mark, False).get("failed")
-            yield Target(
-                user.url(NAME), user.ca, environment["database_address"], *authorities(tmp_path_factory.mktemp("ca"), user.ca)
-            )
+            variables = dict(line.split("=", 1) for line in user.run("env", plain=True, db=NAME).out.splitlines())
+            other_ca, trust = authorities(tmp_path_factory.mktemp("ca"), user.ca)
+            yield Target(variables, user.ca, environment["database_address"], other_ca, trust)
         finally:
             user.erase([NAME, NOBODY])
 
