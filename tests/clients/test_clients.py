@@ -47,6 +47,7 @@ def each(*but: str) -> pytest.MarkDecorator:
 
 def refused_at_once(client: Client, url: str) -> Answer:
     """A program's start takes its time on a busy machine: one of two tries has to be fast."""
+    __tracebackhide__ = True  # The URL has a password.
     answers = [client(url)]
     if answers[0].seconds >= AT_ONCE:
         answers.append(client(url))
