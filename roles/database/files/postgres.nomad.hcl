@@ -168,6 +168,9 @@ job "postgres" {
         PATH       = "/usr/lib/postgresql/${var.version}/bin:/usr/bin:/bin"
         LANG       = "C.UTF-8"
         TZ         = "UTC"
+        # Out of memory, a backend goes and not the postmaster, which then has the server back without Nomad.
+        PG_OOM_ADJUST_FILE  = "/proc/self/oom_score_adj"
+        PG_OOM_ADJUST_VALUE = "500"
       }
 
       # Few files: Nomad starts a process for each that it writes, 20 ms of a processor for every database's start.
@@ -237,9 +240,11 @@ job "postgres" {
               tries=$((tries + 1))
               sleep 0.02
           done
-          # Whatever the database's settings are, statements that hold a verifier stay out of its log.
+          # Whatever the database's settings are, statements that hold a verifier stay out of its log, and a database that the
+          # host's disk guard made read-only gets what it should have.
           export PGOPTIONS="-c log_statement=none -c log_min_duration_statement=-1 -c log_min_duration_sample=-1
-              -c log_min_error_statement=panic -c log_transaction_sample_rate=0 -c client_min_messages=warning"
+              -c log_min_error_statement=panic -c log_transaction_sample_rate=0 -c client_min_messages=warning
+              -c default_transaction_read_only=off"
           exec psql -X -q -v ON_ERROR_STOP=1 -v name="$DATABASE" -d postgres <<'SQL'
           CREATE TEMP TABLE wanted (kind text, name text, login text, verifier text);
           \copy wanted FROM '/secrets/wanted' (DELIMITER ' ')
