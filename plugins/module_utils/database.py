@@ -12,7 +12,11 @@ from ansible_collections.infinite.databases.plugins.module_utils.database_keys i
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 
-def check_one(where: str, given: Any, versions: Sequence[str], problems: list[str]) -> dict[str, Any]:
+# MiB. An empty database is 40, and its write-ahead log grows to max_wal_size and more between checkpoints.
+LEAST_DISK = 1024
+
+
+def check_one(where: str, given: Any, versions: Sequence[str], problems: list[str], disk_quota: bool = False) -> dict[str, Any]:
     """The description with its values in their types; what is wrong with it is added to the problems."""
     if not isinstance(given, Mapping):
         problems.append(f"{where}: {quoted(given)} is not a mapping such as {{name: mydb}}")
@@ -32,17 +36,23 @@ def check_one(where: str, given: Any, versions: Sequence[str], problems: list[st
         problems.append(f"{where}: has no name")
     if "version" in good and good["version"] not in versions:
         problems.append(f"{where}.version: {good['version']} is not supported here; supported are {', '.join(versions)}")
+    if good.get("disk") and not disk_quota:
+        problems.append(
+            f"{where}.disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas; leave disk out"
+        )
+    elif 0 < good.get("disk", 0) < LEAST_DISK:
+        problems.append(f"{where}.disk: {good['disk']} is less than {LEAST_DISK} MiB, with which a database can work")
     if good.get("memory_max", MEMORY(16 * MEBIBYTE)) < good.get("memory", 0):
         problems.append(f"{where}.memory_max: {good['memory_max']} is less than memory, {good['memory']}")
     return good
 
 
-def check_all(given: Any, versions: Sequence[str], domain: str) -> list[dict[str, Any]]:
+def check_all(given: Any, versions: Sequence[str], domain: str, disk_quota: bool = False) -> list[dict[str, Any]]:
     """All descriptions, checked; every problem of every one is in the one error."""
     if not isinstance(given, list):
         raise InvalidInput(f"databases: {quoted(given)} is not a list of descriptions such as [{{name: mydb}}]")
     problems: list[str] = []
-    checked = [check_one(f"databases[{place}]", one, versions, problems) for place, one in enumerate(given)]
+    checked = [check_one(f"databases[{place}]", one, versions, problems, disk_quota) for place, one in enumerate(given)]
     places: dict[str, int] = {}
     for place, one in enumerate(checked):
         name = one.get("name")
@@ -191,5 +201,7 @@ def job_variables(
             "infinite_host": host,
             "infinite_version": record["version"],
             "infinite_volume": record["volume"],
+            # For the host's disk guard, which sees it in the container's environment.
+            **({"infinite_disk": str(spec["disk"])} if spec.get("disk") else {}),
         },
     }

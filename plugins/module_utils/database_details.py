@@ -18,8 +18,11 @@ STATISTICS = """
 select pg_database_size(current_database()),
        (select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()),
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-       extract(epoch from pg_postmaster_start_time())::bigint
+       extract(epoch from pg_postmaster_start_time())::bigint,
+       case current_setting('default_transaction_read_only') when 'on' then 'read-only' end
 """
+# What PostgreSQL says to a login whose role the disk guard ended.
+CLOSED = "is not permitted to log in"
 
 
 def due(record: Mapping[str, Any], retention: int, now: float) -> str:
@@ -54,10 +57,10 @@ def described(record: Mapping[str, Any], retention: int, now: float) -> dict[str
     }
 
 
-def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) -> dict[str, int | None]:
+def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) -> dict[str, Any]:
     """Size in bytes, other connections and how many there may be, and the server's start in seconds since 1970; nothing where it
-    does not answer soon."""
-    nothing: dict[str, int | None] = {"size": None, "connections": None, "connection_limit": None, "started": None}
+    does not answer soon. And its state, where it is not simply running."""
+    nothing: dict[str, Any] = {"size": None, "connections": None, "connection_limit": None, "started": None}
     # Without the library the table has gaps, as for a server that does not answer.
     if IMPORT_ERROR:
         return nothing
@@ -65,9 +68,10 @@ def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) ->
     try:
         with connect({**record, **place}, ca_cert, ANSWER_SECONDS, f"-c statement_timeout={ANSWER_SECONDS}s") as connection:
             row = connection.execute(STATISTICS).fetchone()
-    except psycopg.Error:
-        return nothing
-    return dict(zip(nothing, row or nothing.values(), strict=True))
+    except psycopg.Error as error:
+        return nothing | ({"state": "closed"} if CLOSED in str(error) else {})
+    *numbers, state = row or (*nothing.values(), None)
+    return dict(zip(nothing, numbers, strict=True)) | ({"state": state} if state else {})
 
 
 def selected(labels: Mapping[str, str], selector: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ MANAGED_SETTINGS = frozenset(
     [
         "config_file",
         "data_directory",
+        "default_transaction_read_only",
         "external_pid_file",
         "hba_file",
         "ident_file",
@@ -180,6 +181,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "memory": MEMORY,
     "memory_max": MEMORY,
     "cpu": whole_number(1, 1_000_000, "MHz"),
+    "disk": whole_number(0, 2_000_000_000, "MiB"),
     "connections": whole_number(5, 10_000, "connections"),
     "statement_timeout": whole_number(0, 2_000_000, "seconds"),
     "idle_timeout": whole_number(0, 2_000_000, "seconds"),

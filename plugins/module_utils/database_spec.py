@@ -16,12 +16,13 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "options": {"type": "dict", "default": {}},
     "versions": {"type": "list", "elements": "str", "required": True},
     "domain": {"type": "str", "required": True},
+    "disk_quota": {"type": "bool", "default": False},
 }
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     chosen = select(params["databases"], params["only"], params["options"])
-    return {"databases": check_all(chosen, params["versions"], params["domain"])}
+    return {"databases": check_all(chosen, params["versions"], params["domain"], params["disk_quota"])}
 
 
 SPEC = ModuleSpec(ARGUMENT_SPEC, run)

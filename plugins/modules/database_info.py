@@ -75,6 +75,8 @@ databases:
     state:
       description: >-
         V(running), V(starting), V(failed), or V(stopped) where its data and credentials wait for it to be provisioned again.
+        With O(statistics) also V(read-only), and V(closed) where its logins are ended: the host's disk is nearly full
+        because of it.
       type: str
     host:
       description: Its host name. This and what follows is empty where Nomad has forgotten a stopped job.

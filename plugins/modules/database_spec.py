@@ -23,7 +23,7 @@ options:
   databases:
     description:
       - A list of descriptions. A description has a C(name) and, if need be, C(version), C(memory), C(memory_max) (MiB),
-        C(cpu) (MHz), C(settings) (a mapping of PostgreSQL's settings) and C(protect).
+        C(cpu) (MHz), C(disk) (MiB), C(settings) (a mapping of PostgreSQL's settings) and C(protect).
       - An empty string means that nothing was said, except for a name.
     type: raw
   only:
@@ -42,6 +42,10 @@ options:
     description: The domain of the databases' host names.
     type: str
     required: true
+  disk_quota:
+    description: Whether the hosts can enforce C(disk), the size that a database may have; see docs/limits.md.
+    type: bool
+    default: false
 author:
   - Infinite Databases contributors (@infinite-databases)
 """

@@ -21,7 +21,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import N
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "infinite.databases" / "local"
+STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "infinite.databases"
+STATE /= os.environ.get("INFINITE_TEST_ENVIRONMENT", "local")
 NAMESPACE = "test-modules"
 
 Task = dict[str, Any]

@@ -264,6 +264,7 @@ def test_spec_module() -> None:
         "options": {"cpu": "50"},
         "versions": VERSIONS,
         "domain": DOMAIN,
+        "disk_quota": False,
     }
     assert database_spec.SPEC.execute(params, False) == {"changed": False, "databases": [{"name": "a", "memory": 64, "cpu": 50}]}
     failed = database_spec.SPEC.execute(params | {"only": "A", "options": {"memory": "x"}}, False)

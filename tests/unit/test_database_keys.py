@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.infinite.databases.plugins.module_utils import database
 from ansible_collections.infinite.databases.plugins.module_utils import database_keys as keys
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,8 @@ def test_good(key: str, given_value: Any, value: Any) -> None:
         ("extensions", {"a": 1}, "is not a list of extensions"),
         ("connections", 1, "from 5 to 10000"),
         ("temp_file_limit", "1GB", "is not a whole number of MiB"),
+        ("disk", "10GB", "is not a whole number of MiB"),
+        ("settings", {"default_transaction_read_only": False}, "is decided by the platform"),
     ],
 )
 def test_bad(key: str, value: Any, message: str) -> None:
@@ -91,6 +94,33 @@ def test_limits_are_settings() -> None:
     assert settings["temp_file_limit"] == "100MB"
     assert "statement_timeout" not in variables()["settings"]
     assert variables(connections=50, settings={"max_connections": "7"})["settings"]["max_connections"] == "7", "own settings win"
+
+
+def test_a_size_is_told_to_the_host() -> None:
+    assert variables(disk=2048)["meta"]["infinite_disk"] == "2048"
+    assert "infinite_disk" not in variables()["meta"], "a database without one is not restarted for this"
+    assert "infinite_disk" not in variables(disk=0)["meta"], "no limit any more"
+
+
+@pytest.mark.parametrize(
+    ("disk", "quota", "message"),
+    [
+        (2048, True, None),
+        (0, False, None),
+        ("", False, None),
+        (2048, False, "databases[0].disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas"),
+        (512, True, "databases[0].disk: 512 is less than 1024 MiB"),
+    ],
+)
+def test_a_size_where_it_cannot_be_enforced(disk: Any, quota: bool, message: str | None) -> None:
+    given = [{"name": "mydb", "disk": disk}]
+    if message is None:
+        assert database.check_all(given, ["17"], "x", quota)[0]["name"] == "mydb"
+        return
+    with pytest.raises(InvalidInput) as refused:
+        database.check_all(given, ["17"], "x", quota)
+    assert message in str(refused.value)
+    assert "nothing was changed" in str(refused.value)
 
 
 def test_extensions_that_have_to_be_loaded() -> None:

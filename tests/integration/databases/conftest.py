@@ -26,7 +26,9 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import N
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 
 ROOT = Path(__file__).resolve().parents[3]
-NODE = "infinite-node-1"
+# Those of another environment, where a test may fill the disk.
+ENVIRONMENT = os.environ.get("INFINITE_TEST_ENVIRONMENT", "local")
+NODE = os.environ.get("INFINITE_TEST_NODE", "infinite-node-1")
 PREFIX = "infinite-test-"
 # Enough that the tests rarely wait for the pool; what is left over is used by the environment's owner.
 SPARE_VOLUMES = 20
@@ -62,7 +64,8 @@ class User:
     ) -> subprocess.Popen[str]:
         """ansible-playbook VERB.yml, in a process group of its own so that it can be killed whole."""
         playbook = verb if "." in verb else f"{verb}.yml"
-        command = ["ansible-playbook", playbook, *args, "-e", json.dumps(extra)]
+        named = {} if ENVIRONMENT == "local" else {"environment_name": ENVIRONMENT}
+        command = ["ansible-playbook", playbook, *args, "-e", json.dumps(named | extra)]
         callback = {"ANSIBLE_STDOUT_CALLBACK": "infinite.databases.plain"} if plain else {}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("NOMAD_", "ANSIBLE_"))}
         return subprocess.Popen(

@@ -1,0 +1,157 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A database that is out of memory or that fills the disk harms itself and nobody else."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from .conftest import User
+
+NEIGHBOUR = "infinite-test-neighbour"
+HOG = "infinite-test-hog"
+MOUNT = "/var/lib/infinite.databases/data"
+FILLER = f"{MOUNT}/infinite-test-filler"
+# 20 MB, and as much of write-ahead log.
+WRITE = "insert into big select repeat('x', 1000) from generate_series(1, 20000)"
+
+
+@pytest.fixture(scope="module")
+def neighbours(user: User) -> Iterator[None]:
+    """One that behaves, and one that will not."""
+    hog = {"name": HOG, "memory_max": 128, "temp_file_limit": 10}
+    user.run("provision", databases=[{"name": NEIGHBOUR}, hog])
+    user.query(NEIGHBOUR, "create table kept (at timestamptz default clock_timestamp())")
+    user.query(HOG, "create table big (filler text)")
+    yield
+    user.erase([NEIGHBOUR, HOG])
+
+
+@contextmanager
+def undisturbed(user: User) -> Iterator[None]:
+    """See that the neighbour's sessions live, that its writes never fail, and that each is quick."""
+    ended, slowest, failures = threading.Event(), 0.0, []
+
+    def write() -> None:
+        nonlocal slowest
+        try:
+            with user.connect(NEIGHBOUR) as connection:
+                while not ended.wait(0.02):
+                    began = time.monotonic()
+                    connection.execute("insert into kept default values")
+                    slowest = max(slowest, time.monotonic() - began)
+        except psycopg.Error as error:
+            failures.append(str(error))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    assert failures == []
+    assert 0 < slowest < 2
+
+
+def wait_until_answers(user: User, name: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            user.query(name, "select 1")
+        except psycopg.OperationalError:
+            assert time.monotonic() < end, f"{name} did not answer within {seconds} s"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_out_of_memory(user: User, neighbours: None) -> None:
+    """The kernel ends one process in the database's own cgroup, and the server starts again by itself."""
+    started = user.query(HOG, "select pg_postmaster_start_time()")
+    with undisturbed(user):
+        for _time in range(2):
+            with pytest.raises(psycopg.OperationalError, match="connection"):
+                user.query(HOG, "select length(repeat('x', 500000000))")
+            wait_until_answers(user, HOG, 15)
+    # The postmaster lived on: the kernel prefers its children, and Nomad has nothing to do.
+    assert user.query(HOG, "select pg_postmaster_start_time()") == started
+
+
+def test_out_of_temporary_files(user: User, neighbours: None) -> None:
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="temp_file_limit"):
+        user.query(HOG, "select count(distinct g) from generate_series(1, 3000000) g")
+
+
+def space(user: User) -> tuple[int, int]:
+    """Bytes of the file system, and how many of them are free."""
+    block, total, free = map(int, user.node("stat", "-f", "-c", "%S %b %a", MOUNT).split())
+    return block * total, block * free
+
+
+def fill(user: User, percent: float) -> None:
+    """Leave so many percent free. It takes no time: no block of the file is written."""
+    total, free = space(user)
+    size = int(user.node("sh", "-c", f"stat -c %s {FILLER} 2> /dev/null || echo 0"))
+    user.node("fallocate", "-l", str(size + free - int(total * percent / 100)), FILLER)
+
+
+def write_until_refused(user: User, before: str = "select 1") -> str:
+    """As a client that connects again and again; PostgreSQL's message in the end. The last percent stays free whatever happens."""
+    least = space(user)[0] / 100
+    while space(user)[1] > least:
+        try:
+            with user.connect(HOG) as connection:
+                connection.execute(before.encode())
+                while space(user)[1] > least:
+                    connection.execute(WRITE.encode())
+        except psycopg.errors.AdminShutdown:
+            # Its session was ended; what comes next?
+            continue
+        except psycopg.Error as error:
+            return str(error)
+    raise AssertionError("nothing stopped it")
+
+
+def state(user: User) -> set[tuple[str, str]]:
+    """What `list` says."""
+    listed = json.loads(user.run("list", plain=True, database_output="json").out)
+    return {(one["name"], one["state"]) for one in listed["databases"]}
+
+
+@pytest.fixture
+def filler(user: User) -> Iterator[None]:
+    """Somebody else's file, in a file system that the guard looks after."""
+    assert user.node("systemctl", "is-active", "infinite-disk-guard").strip() == "active"
+    yield
+    user.node("rm", "-f", FILLER)
+
+
+def test_a_full_disk(user: User, neighbours: None, filler: None) -> None:
+    """The database that fills it is stopped, the other goes on; with room again, everything is as it was."""
+    with undisturbed(user):
+        fill(user, 6.4)
+        assert "read-only transaction" in write_until_refused(user)
+        assert state(user) >= {(HOG, "read-only"), (NEIGHBOUR, "running")}
+        assert user.query(HOG, "select count(*) >= 0 from big"), "reading goes on"
+
+        # Its owner may free space, or go on against the setting: then the logins end.
+        user.query(HOG, "begin read write; truncate big; commit")
+        fill(user, 3.4)
+        assert "is not permitted to log in" in write_until_refused(user, "set default_transaction_read_only = off")
+        assert state(user) >= {(HOG, "closed"), (NEIGHBOUR, "running")}
+
+        user.node("rm", "-f", FILLER)
+        wait_until_answers(user, HOG, 20)
+    user.query(HOG, WRITE)
+    journal = user.node("journalctl", "--unit", "infinite-disk-guard", "--output", "cat", "--lines", "40")
+    for words in (f"database {HOG} grew by", "made it read-only", "ended its logins", f"database {HOG} is writable again"):
+        assert words in journal
+    assert f"database {NEIGHBOUR}" not in journal
