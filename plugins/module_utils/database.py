@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import KEYS, MEBIBYTE, MEMORY, quoted
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
-
 # MiB. An empty database is 40, and its write-ahead log grows to max_wal_size and more between checkpoints.
 LEAST_DISK = 1024
 

@@ -100,7 +100,7 @@ def fill(user: User, percent: float) -> None:
     """Leave so many percent free. It takes no time: no block of the file is written."""
     total, free = space(user)
     size = int(user.node("sh", "-c", f"stat -c %s {FILLER} 2> /dev/null || echo 0"))
-    user.node("fallocate", "-l", str(size + free - int(total * percent / 100)), FILLER)
+    user.node("fallocate", "-o", str(size), "-l", str(free - int(total * percent / 100)), FILLER)
 
 
 def write_until_refused(user: User, before: str = "select 1") -> str:
@@ -136,6 +136,7 @@ def filler(user: User) -> Iterator[None]:
 
 def test_a_full_disk(user: User, neighbours: None, filler: None) -> None:
     """The database that fills it is stopped, the other goes on; with room again, everything is as it was."""
+    began = user.node("date", "+%s").strip()
     with undisturbed(user):
         fill(user, 6.4)
         assert "read-only transaction" in write_until_refused(user)
@@ -151,7 +152,7 @@ def test_a_full_disk(user: User, neighbours: None, filler: None) -> None:
         user.node("rm", "-f", FILLER)
         wait_until_answers(user, HOG, 20)
     user.query(HOG, WRITE)
-    journal = user.node("journalctl", "--unit", "infinite-disk-guard", "--output", "cat", "--lines", "40")
+    journal = user.node("journalctl", "--unit", "infinite-disk-guard", "--output", "cat", "--since", f"@{began}")
     for words in (f"database {HOG} grew by", "made it read-only", "ended its logins", f"database {HOG} is writable again"):
         assert words in journal
     assert f"database {NEIGHBOUR}" not in journal
