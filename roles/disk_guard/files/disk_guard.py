@@ -243,8 +243,9 @@ class Guard:
         taken = now.sizes.get(verdict.volume, 0)
         growth = taken - before.sizes.get(verdict.volume, 0)
         seconds = now.when - before.when
-        grew = f"{server.database} grew by {amount(growth)} to {amount(taken)} within {seconds:.0f} s"
-        blame = f"database {grew}" if verdict.is_cause else f"not by a database: most of them, {grew}"
+        blame = f"database {server.database} grew by {amount(growth)} to {amount(taken)} within {seconds:.0f} s"
+        if not verdict.is_cause:
+            blame = f"what else is there grew more than any database{f' ({blame})' if growth >= MEBIBYTE else ''}"
         say(f"{space}; {blame}; {self.do(verdict, server, verdict.volume in read_only)}")
 
     def do(self, verdict: Verdict, server: Server, was_read_only: bool) -> str:
@@ -262,7 +263,7 @@ class Guard:
         if was_read_only:
             return f"it is read-only, and loses its logins below {limits.last:g} %"
         if not verdict.is_cause:
-            return f"free some space; below {limits.last:g} % the database that grows most becomes read-only"
+            return f"see what it is; below {limits.last:g} % the database that grows most becomes read-only"
         return f"it becomes read-only below {limits.read_only:g} %"
 
     def chores(self) -> None:
@@ -299,9 +300,11 @@ class Guard:
             steps.insert(0, f"project -s -p {path} {project}")
         command = ["xfs_quota", "-x", *(word for step in steps for word in ("-c", step)), str(self.mount)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
-        failed = "" if done.returncode == 0 else f" failed: {' '.join(done.stderr.split())}"
-        said = f"at most {amount(server.disk)}" if wanted else "no limit"
-        say(f"{self.mount}: database {server.database}: {said} of disk{failed}", 4 if failed else 6)
+        said = f"database {server.database}: {f'at most {amount(server.disk)}' if wanted else 'no limit'} of disk"
+        if os.statvfs(path).f_blocks == (wanted or outer.f_blocks):
+            say(f"{self.mount}: {said}", 6)
+        else:
+            say(f"{self.mount}: {said} could not be set: {' '.join(done.stderr.split())}", 3)
 
     def run(self) -> None:
         last = float("-inf")
