@@ -241,10 +241,11 @@ job "postgres" {
               sleep 0.02
           done
           # Whatever the database's settings are, statements that hold a verifier stay out of its log, and a database that the
-          # host's disk guard made read-only gets what it should have.
+          # host's disk guard made read-only gets what it should have. The search path: a superuser who calls format() would
+          # otherwise call the owner's, if the owner made one that fits better.
           export PGOPTIONS="-c log_statement=none -c log_min_duration_statement=-1 -c log_min_duration_sample=-1
               -c log_min_error_statement=panic -c log_transaction_sample_rate=0 -c client_min_messages=warning
-              -c default_transaction_read_only=off"
+              -c default_transaction_read_only=off -c search_path=pg_catalog"
           exec psql -X -q -v ON_ERROR_STOP=1 -v name="$DATABASE" -d postgres <<'SQL'
           CREATE TEMP TABLE wanted (kind text, name text, login text, verifier text);
           \copy wanted FROM '/secrets/wanted' (DELIMITER ' ')
@@ -276,7 +277,7 @@ job "postgres" {
                       ('_ro', 'SELECT ON TABLES'), ('_rw', 'USAGE, SELECT, UPDATE ON SEQUENCES'), ('_ro', 'SELECT ON SEQUENCES'))
                   AS rights (suffix, given), LATERAL (SELECT left(:'name', 60) || suffix) AS roles (role)
            WHERE NOT EXISTS (SELECT FROM pg_default_acl) \gexec
-          SELECT format('CREATE EXTENSION IF NOT EXISTS %I CASCADE', name) FROM
+          SELECT 'SET search_path = public', format('CREATE EXTENSION IF NOT EXISTS %I CASCADE', name), 'SET search_path = pg_catalog' FROM
               unnest(string_to_array(:'extensions', ' ')) AS extension (name)
            WHERE name NOT IN (SELECT extname FROM pg_extension) \gexec
           -- Made by the superuser, and of no use without this.

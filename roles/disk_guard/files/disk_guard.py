@@ -180,7 +180,7 @@ class Refused(OSError):
 
 
 def order(server: Server, sql: str) -> None:
-    options = f"-c {SETTING}=off -c statement_timeout={PATIENCE - 5}s -c client_min_messages=warning"
+    options = f"-c {SETTING}=off -c statement_timeout={PATIENCE - 5}s -c client_min_messages=warning -c search_path=pg_catalog"
     psql = ["psql", "-h", "/tmp", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", "postgres"]
     command = ["docker", "exec", "-i", "-e", f"PGOPTIONS={options}", "-e", "PGCONNECT_TIMEOUT=5", server.container, *psql]
     try:
