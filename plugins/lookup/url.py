@@ -159,6 +159,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             raise AnsibleLookupError(f"The database's name {error}") from None
         except NomadNotFound:
             raise AnsibleLookupError(f"There is no database {name!r} in Nomad at {client.address}; provision it first") from None
+        if record["destroyed"]:
+            raise AnsibleLookupError(f"{name}: is destroyed; `undestroy` brings it back, with the same URL")
         record |= record["logins"][options["role"]]
         place = (options["domain"], options["port"], options["ca_cert"])
         if options["form"] == "env":

@@ -108,7 +108,7 @@ def test_stop_and_start(user: User, name: str) -> None:
     assert user.query(name, "select count(*) from early") == 1
     assert user.run("start", db=name).changed == 0
     refused = user.run("start", plain=True, fails=True, db="infinite-test-nobody")
-    assert "infinite-test-nobody: there is no such database to start" in refused.err
+    assert "infinite-test-nobody: there is no such database; see `list`" in refused.err
     assert not user.variable("databases/infinite-test-nobody")
 
 
