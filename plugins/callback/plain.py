@@ -46,7 +46,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def _interrupt_task(number: int, _frame: Any) -> None:
         """Ansible's own handler would end the run with an error. Workers are sessions of their own, which Ctrl-C does not reach."""
         for worker in multiprocessing.active_children():
-            os.kill(worker.pid or 0, number)
+            if worker.pid:
+                os.kill(worker.pid, number)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result.task.action in ("ansible.builtin.debug", "debug"):

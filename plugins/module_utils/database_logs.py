@@ -85,12 +85,9 @@ class Follower:
         self.client, self.name, self.lines = client, name, lines
         self.end = time.monotonic() + seconds if seconds else float("inf")
 
-    def newest(self) -> dict[str, Any] | None:
-        return newest_allocation(self.client, self.name)
-
-    def follow(self, alloc: dict[str, Any] | None, count: int) -> None:
+    def follow(self, alloc: dict[str, Any] | None) -> None:
         """Until the time is over, or the database has ended."""
-        where = {"origin": "end", "offset": str(count * BYTES_PER_LINE)}
+        where = {"origin": "end", "offset": str(self.lines.count * BYTES_PER_LINE)}
         while alloc:
             following = self.read(alloc["ID"], where)
             self.lines.go_live()
@@ -110,7 +107,7 @@ class Follower:
                 return None
             if not piece and now - checked > CHECK_SECONDS:
                 checked = now
-                newest = self.newest()
+                newest = newest_allocation(self.client, self.name)
                 if newest and newest["ID"] != alloc:
                     return newest
                 # Seen twice, so that its last lines have come.
@@ -157,11 +154,11 @@ def run(params: dict[str, Any], check_mode: bool, show: Callable[[str], Any] | N
     alloc = newest_allocation(client, name)
     if params["follow"]:
         follower = Follower(client, name, Lines(params["lines"], show or found.append), params["seconds"])
-        follower.follow(alloc, params["lines"])
+        follower.follow(alloc)
     elif alloc and params["lines"]:
         text = last_log(client, alloc["ID"], TASK, client.namespace, params["lines"] * BYTES_PER_LINE)
         found = text.splitlines()[-params["lines"] :]
-    if not alloc:
+    if not alloc or not (found or params["follow"] or params["lines"] == 0):
         raise InvalidInput(f"{name}: Nomad has no log of it any more; `start` it, or see `list` for the names there are")
     return {"lines": found, "api_calls": client.api_calls}
 
