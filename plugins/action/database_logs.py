@@ -23,6 +23,8 @@ class ActionModule(InProcessAction):
             return super().execute(params)
         # Each line as it comes. Ctrl-C is how it ends: the callback infinite.databases.plain passes it on.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        # A connection that Nomad closes is an error like any other, though the callback lets a closed pipe end the run.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         try:
             with suppress(KeyboardInterrupt):
                 return replace(self.spec, run=partial(run, show=Display().display)).execute(params, bool(self._task.check_mode))

@@ -10,7 +10,7 @@ short_description: Only what debug tasks say
 description:
   - Writes the messages of M(ansible.builtin.debug) tasks to standard output as they are, and errors to standard error.
     For playbooks whose answer is meant for a person or a shell, such as C(list) and C(url).
-  - While a log is followed, Ctrl-C ends that, and nothing else.
+  - While a log is followed, Ctrl-C ends that, and nothing else; and so does the end of what reads it, such as C(head).
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -20,7 +20,7 @@ import os
 import re
 import signal
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.plugins.callback import CallbackBase
 
@@ -32,15 +32,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "infinite.databases.plain"
-    # What Ctrl-C does otherwise, while it does something else.
-    before: Any = None
+    # What signals do otherwise, while they do something else.
+    before: ClassVar[dict[int, Any]] = {}
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
-            self.before = None
+        while self.before:
+            signal.signal(*self.before.popitem())
         if task.action == "infinite.databases.database_logs":
-            self.before = signal.signal(signal.SIGINT, self._interrupt_task)
+            for number, handler in ((signal.SIGINT, self._interrupt_task), (signal.SIGPIPE, signal.SIG_DFL)):
+                self.before[number] = signal.signal(number, handler)
 
     @staticmethod
     def _interrupt_task(number: int, _frame: Any) -> None:

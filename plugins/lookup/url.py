@@ -8,6 +8,7 @@ name: url
 short_description: The connection strings of databases
 description:
   - Reads databases' credentials from Nomad and returns a PostgreSQL connection string for each.
+  - A stopped database has one, a destroyed one is refused.
   - The strings contain passwords; use C(no_log) where a task shows its arguments.
 options:
   _terms:

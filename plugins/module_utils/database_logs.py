@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -79,10 +80,11 @@ class Lines:
 
 
 class Follower:
-    """Somebody who reads along."""
+    """Somebody who reads along, until the run that shows the lines is gone."""
 
     def __init__(self, client: NomadClient, name: str, lines: Lines, seconds: int) -> None:
         self.client, self.name, self.lines = client, name, lines
+        self.run = os.getppid()
         self.end = time.monotonic() + seconds if seconds else float("inf")
 
     def follow(self, alloc: dict[str, Any] | None) -> None:
@@ -103,7 +105,7 @@ class Follower:
             self.lines.add(piece)
             if not piece or now - begun > BACKLOG_SECONDS:
                 self.lines.go_live()
-            if now > self.end:
+            if now > self.end or os.getppid() != self.run:
                 return None
             if not piece and now - checked > CHECK_SECONDS:
                 checked = now

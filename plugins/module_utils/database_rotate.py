@@ -64,7 +64,8 @@ def refuse(outcomes: Sequence[Outcome[Any, Any]], changed: bool) -> None:
     """Fail with all that failed. Nothing is written before all could be planned."""
     failures = [f"{one.item['name'] if changed else one.item}: {one.error}" for one in outcomes if one.error]
     if failures:
-        raise BatchFailed("; ".join(failures), changed=changed)
+        kept = "; nothing was changed" if len(outcomes) > 1 and not changed else ""
+        raise BatchFailed("; ".join(failures) + kept, changed=changed)
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
