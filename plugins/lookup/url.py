@@ -8,6 +8,7 @@ name: url
 short_description: The connection strings of databases
 description:
   - Reads databases' credentials from Nomad and returns a PostgreSQL connection string for each.
+  - A stopped database has one, a destroyed one is refused.
   - The strings contain passwords; use C(no_log) where a task shows its arguments.
 options:
   _terms:
@@ -159,6 +160,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             raise AnsibleLookupError(f"The database's name {error}") from None
         except NomadNotFound:
             raise AnsibleLookupError(f"There is no database {name!r} in Nomad at {client.address}; provision it first") from None
+        if record["destroyed"]:
+            raise AnsibleLookupError(f"{name}: is destroyed; `undestroy` brings it back, with the same URL")
         record |= record["logins"][options["role"]]
         place = (options["domain"], options["port"], options["ca_cert"])
         if options["form"] == "env":

@@ -69,13 +69,13 @@ def check_all(given: Any, versions: Sequence[str], domain: str, disk_quota: bool
 
 
 def select(given: Any, only: Any, options: Mapping[str, Any]) -> Any:
-    """The descriptions that a run is about: all, or the one called ``only``, from the list where it is there."""
+    """The descriptions that a run is about: all, or those called ``only`` (`a` or `a,b`), from the list where they are there."""
     if only is None:
         return given
-    entries = given if isinstance(given, list) else []
-    found = [one for one in entries if isinstance(one, Mapping) and one.get("name") == only] or [{"name": only}]
+    entries = [one for one in given if isinstance(one, Mapping)] if isinstance(given, list) else []
+    names = [one.strip() for one in only.split(",")] if isinstance(only, str) else only if isinstance(only, list) else [only]
     stated = {key: value for key, value in options.items() if value is not None and value != ""}
-    return [dict(one) | stated for one in found]
+    return [dict(one) | stated for name in names for one in [one for one in entries if one.get("name") == name] or [{"name": name}]]
 
 
 def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "", masked: bool = False) -> str:

@@ -42,9 +42,10 @@ def expiry(record: Mapping[str, Any]) -> int | None:
 
 
 def described(record: Mapping[str, Any], retention: int, now: float) -> dict[str, Any]:
-    spec = record["spec"]
+    spec, logins = record["spec"], record["logins"]
     return {
         "user": record["user"],
+        "roles": {role: {"user": login["user"], "ending": login.get("ending", {}).get("until")} for role, login in logins.items()},
         "version": record["version"],
         "volume": record["volume"],
         "labels": spec.get("labels") or {},

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils import database_details as details
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import option_seconds
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_names, check_selector, option_seconds
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
-from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, PoolState, read_lists, read_state
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
@@ -24,8 +24,8 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "domain": {"type": "str"},
     "port": {"type": "int", "default": 5432},
     "ca_cert": {"type": "str", "default": ""},
-    "name": {"type": "str"},
-    "labels": {"type": "dict", "default": {}},
+    "names": {"type": "raw", "aliases": ["name"]},
+    "labels": {"type": "raw"},
 }
 
 
@@ -75,7 +75,9 @@ def pool_counts(state: PoolState) -> dict[str, dict[str, int]]:
     return counts
 
 
-def with_details(client: NomadClient, params: Mapping[str, Any], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_details(
+    client: NomadClient, params: Mapping[str, Any], found: list[dict[str, Any]], labels: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """What is in the records, and said by the servers, added to each database; those that vanish meanwhile are left out."""
     retention = option_seconds("retention", params["retention"])
     now = time.time()
@@ -87,7 +89,7 @@ def with_details(client: NomadClient, params: Mapping[str, Any], found: list[dic
             return None
         full = one | details.described(record, retention or int(now), now)
         full["state"] = "destroyed" if record["destroyed"] else one["state"]
-        if not details.selected(full["labels"], params["labels"]):
+        if not details.selected(full["labels"], labels):
             return None
         if params["statistics"] and one["state"] == "running":
             full |= details.statistics(record, f"{one['name']}.{params['domain']}", params["port"], params["ca_cert"])
@@ -97,14 +99,22 @@ def with_details(client: NomadClient, params: Mapping[str, Any], found: list[dic
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    try:
+        wanted, labels = check_names(params.get("names")), check_selector(params.get("labels"))
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+    if labels and not params["details"]:
+        raise InvalidInput("labels: needs details, since Nomad's lists do not have them")
     client = NomadClient(params)
     volumes, jobs, variables = read_lists(client)
     names = [one["Path"].removeprefix(RECORDS) for one in variables if one["Path"].startswith(RECORDS)]
-    if params["name"]:
-        names = [name for name in names if name == params["name"]]
+    missing = [name for name in wanted if name not in names]
+    if wanted:
+        names = [name for name in names if name in wanted]
     found = describe(names, jobs, nodes_of_volumes(volumes, client.endpoint("nodes").get()))
     return {
-        "databases": with_details(client, params, found) if params["details"] else found,
+        "databases": with_details(client, params, found, labels) if params["details"] else found,
+        "missing": missing,
         "pool": pool_counts(read_state(volumes, jobs, variables)),
         "api_calls": client.api_calls,
     }

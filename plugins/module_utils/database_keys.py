@@ -70,6 +70,22 @@ def check_name(value: Any) -> str:
     return value
 
 
+def check_names(value: Any) -> list[str]:
+    """One name, several with commas between them, or a list, each once; every problem is in the one error."""
+    given = [one.strip() for one in value.split(",")] if isinstance(value, str) and value else value or []
+    if not isinstance(given, list):
+        raise ValueError(f"db: {quoted(value)} is neither a name, nor names with commas between them, nor a list of names")
+    problems = []
+    for name in given:
+        try:
+            check_name(name)
+        except ValueError as error:
+            problems.append(f"db: {error}")
+    if problems:
+        raise ValueError("; ".join(problems))
+    return list(dict.fromkeys(given))
+
+
 def whole_number(low: int, high: int, unit: str) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         # `-e memory=512` gives a string.
@@ -127,8 +143,11 @@ def check_cidrs(value: Any) -> list[str]:
 
 
 def check_labels(value: Any) -> dict[str, str]:
+    """A mapping; or, where a shell makes that awkward, `team=web,tier=dev`."""
+    if isinstance(value, str) and all("=" in one for one in value.split(",")):
+        value = {key.strip(): text.strip() for key, _, text in (one.partition("=") for one in value.split(","))}
     if not isinstance(value, Mapping):
-        raise ValueError(f"{quoted(value)} is not a mapping such as {{team: web}}")
+        raise ValueError(f"{quoted(value)} is not a mapping such as {{team: web}}, nor team=web")
     labels = {}
     for key, given in value.items():
         if not LABEL_KEY.fullmatch(str(key)):
@@ -138,6 +157,14 @@ def check_labels(value: Any) -> dict[str, str]:
             raise ValueError(f"{key}: {quoted(given)} is not a plain value of at most {LABEL_LENGTH} characters")
         labels[str(key)] = text
     return labels
+
+
+def check_selector(value: Any) -> dict[str, str]:
+    """The labels to find databases by; none where nothing was said."""
+    try:
+        return check_labels(value) if value is not None and value != "" else {}
+    except ValueError as error:
+        raise ValueError(f"labels: {error}") from None
 
 
 def check_duration(value: Any) -> str:

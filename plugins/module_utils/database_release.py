@@ -45,9 +45,10 @@ def find_record(client: NomadClient, name: str) -> dict[str, Any] | None:
 def check_protection(records: Sequence[Mapping[str, Any]]) -> None:
     protected = [record["name"] for record in records if record["spec"].get("protect")]
     if protected:
-        names = ", ".join(protected)
+        several = len(protected) > 1
         raise InvalidInput(
-            f"Nothing was changed: {names} is protected; provision it with `protect: false` first if it may really go"
+            f"Nothing was changed: {', '.join(protected)} {'are' if several else 'is'} protected; "
+            f"provision {'them' if several else 'it'} with protect=false first if {'they' if several else 'it'} may really go"
         )
 
 

@@ -30,7 +30,8 @@ def running(client: NomadClient, names: list[str]) -> dict[str, str]:
     idle = [name for name in names if not allocs.get(name)]
     if idle:
         raise InvalidInput(
-            f"Nothing was restarted: {', '.join(idle)} is not running; start it, or see `list` for the names there are"
+            f"Nothing was restarted: {', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not running; "
+            "`start` first, or see `list` for the names there are"
         )
     return {name: allocs[name][0]["ID"] for name in names}
 

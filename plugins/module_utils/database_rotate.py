@@ -9,7 +9,7 @@ once the overlap is over. Neither restarts the server nor ends a session before 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import option_seconds
@@ -22,7 +22,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.database_record
     write_wanted,
 )
 from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput, NomadNotFound
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, Outcome, values
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -40,7 +40,9 @@ def rotated(record: Mapping[str, Any], role: str, until: int) -> dict[str, Any]:
     old = logins[role]
     if "ending" in old:
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(old["ending"]["until"]))
-        raise InvalidInput(f"its old password of {role} works until {when}; end that first (state ended), then rotate again")
+        raise InvalidInput(
+            f"its old password of {role} works until {when}; end it now by rotating with end=true (state ended), then rotate again"
+        )
     logins[role] = {
         "user": other_login(record["name"], role, old["user"]),
         "password": new_password(),
@@ -58,16 +60,27 @@ def ended(record: Mapping[str, Any], roles: tuple[str, ...], before: float) -> d
     return dict(record) | {"logins": logins}
 
 
+def refuse(outcomes: Sequence[Outcome[Any, Any]], changed: bool) -> None:
+    """Fail with all that failed. Nothing is written before all could be planned."""
+    failures = [f"{one.item['name'] if changed else one.item}: {one.error}" for one in outcomes if one.error]
+    if failures:
+        kept = "; nothing was changed" if len(outcomes) > 1 and not changed else ""
+        raise BatchFailed("; ".join(failures) + kept, changed=changed)
+
+
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     overlap = option_seconds("overlap", params["overlap"])
     if overlap is None:
         raise InvalidInput("overlap: an old password has to end; give a time such as 24h")
     client, now = NomadClient(params), int(time.time())
 
-    def turn(name: str) -> bool:
+    def plan(name: str) -> dict[str, Any] | None:
+        """The record as it shall be; None if it is so already."""
         try:
             record = read_record(client, name)
         except NomadNotFound:
+            if params["state"] == "expired":
+                return None
             raise InvalidInput("there is no such database") from None
         if params["state"] == "rotated":
             new = rotated(record, params["role"], now + overlap)
@@ -75,19 +88,17 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             new = ended(record, (params["role"],), float("inf"))
         else:
             new = ended(record, ROLES, now)
-        if new["logins"] == record["logins"]:
-            return False
-        if not check_mode:
-            write_record(client, new, record["index"])
-            write_wanted(client, new)
-        return True
+        return new if new["logins"] != record["logins"] else None
 
-    outcomes = client.map(turn, params["names"])
-    result = {"changed": any(outcome.value for outcome in outcomes), "names": [one.item for one in outcomes if one.value]}
-    failures = [f"{outcome.item}: {outcome.error}" for outcome in outcomes if outcome.error]
-    if failures:
-        raise BatchFailed("; ".join(failures), **result)
-    return result | {"api_calls": client.api_calls}
+    def write(record: dict[str, Any]) -> None:
+        write_record(client, record, record["index"])
+        write_wanted(client, record)
+
+    plans = client.map(plan, params["names"])
+    refuse(plans, changed=False)
+    records = [record for record in values(plans) if record]
+    refuse([] if check_mode else client.map(write, records), changed=True)
+    return {"changed": bool(records), "names": [record["name"] for record in records], "api_calls": client.api_calls}
 
 
 SPEC = ModuleSpec(ARGUMENT_SPEC, run)

@@ -44,13 +44,13 @@ options:
     description: The CA that signed the certificate. Empty for the system's CAs.
     type: str
     default: ""
-  name:
-    description: Only this database.
-    type: str
+  names:
+    description: Only these databases. One name, several with commas between them, or a list.
+    type: raw
+    aliases: [name]
   labels:
-    description: Only databases that have all of these labels. Needs O(details).
-    type: dict
-    default: {}
+    description: Only databases that have all of these labels, a mapping or V(team=web,tier=dev). Needs O(details).
+    type: raw
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -74,7 +74,7 @@ databases:
       type: str
     state:
       description: >-
-        V(running), V(starting), V(failed), or V(stopped) where its data and credentials wait for it to be provisioned again.
+        V(running), V(starting), V(failed), or V(stopped) where its data and credentials wait for it to be started again.
         With O(statistics) also V(read-only), and V(closed) where its logins are ended: the host's disk is nearly full
         because of it.
       type: str
@@ -93,6 +93,9 @@ databases:
     user:
       description: The login that the database's URL names. This and what follows is there with O(details).
       type: str
+    roles:
+      description: For each role the C(user) that its URL names, and when an old password is C(ending), if one still works.
+      type: dict
     labels:
       description: Its labels.
       type: dict
@@ -127,6 +130,11 @@ databases:
     started:
       description: When its server was started.
       type: int
+missing:
+  description: The O(names) that no database has.
+  returned: success
+  type: list
+  elements: str
 pool:
   description: For each major version, how many volumes are C(ready) and how many are C(preparing).
   returned: success

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_release
-short_description: Stop databases, or erase them
+short_description: Stop, destroy or erase databases
 description:
-  - Stops databases. Their data and credentials are kept, and provisioning the same name brings them back.
-  - With O(purge), erases data and credentials for ever.
-  - A protected database refuses both, and then nothing at all is changed.
+  - Stops databases, keeping their data and credentials, or erases these for ever.
+  - Waits until the servers have ended.
+  - Where a protected database is to be destroyed or erased, nothing at all is changed.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
   check_mode:
     support: full
-    description: Reports what would be stopped and erased.
+    description: Reports what would be stopped and erased, and refuses what is protected.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -31,7 +31,8 @@ options:
   state:
     description:
       - V(stopped) ends the server and keeps everything.
-      - V(destroyed) does the same, and notes when, so that it can be erased once a retention time is over.
+      - V(destroyed) does the same, and notes when, so that it can be erased once a retention time is over. Provisioning the
+        name again brings it back until then.
       - V(erased) ends the server and erases data and credentials.
       - A protected database can be stopped only.
     type: str
@@ -57,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 stopped:
-  description: The databases that were running.
+  description: The databases whose servers were ended.
   returned: success
   type: list
   elements: str

@@ -9,6 +9,7 @@ short_description: Give databases' roles new passwords
 description:
   - Gives a role of each database a new login and password, which the database's URL names from then on. The old login works
     until the overlap is over. No session ends before then, and no server is restarted.
+  - Where one of several databases cannot be changed, none is.
   - A role has two logins, which take turns. Both act as the same PostgreSQL role, so that what one makes belongs to both.
 extends_documentation_fragment:
   - infinite.databases.nomad

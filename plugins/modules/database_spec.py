@@ -27,7 +27,7 @@ options:
       - An empty string means that nothing was said, except for a name.
     type: raw
   only:
-    description: Look at the database of this name alone; it need not be in the list.
+    description: Look at the database of this name alone, or those of several (V(a,b) or a list); they need not be in the list.
     type: raw
   options:
     description: Keys and values for the description of O(only), which win over the list's.

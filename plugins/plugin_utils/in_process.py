@@ -31,8 +31,11 @@ class InProcessAction(ActionBase):  # type: ignore[misc]
             message = f"{name}: {unknown}{'; '.join(validation.error_messages)}"
             raise AnsibleActionFail(remove_values(message, secrets))
         params = validation.validated_parameters
-        result = self.spec.execute(params, bool(self._task.check_mode)) | self.spec.invocation(params)
+        result = self.execute(params) | self.spec.invocation(params)
         return dict(remove_values(result, secrets))
+
+    def execute(self, params: dict[str, Any]) -> dict[str, Any]:
+        return self.spec.execute(params, bool(self._task.check_mode))
 
     def _may_run_here(self) -> bool:
         """Only where a module process would run as the same user, on the same machine, with the same environment."""

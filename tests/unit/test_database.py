@@ -251,6 +251,9 @@ def test_any_input_ends_in_descriptions_or_one_error(given_: Any) -> None:
         ([{"name": "a"}, {"name": "a"}], "a", {}, [{"name": "a"}, {"name": "a"}]),
         ([7, {"name": "a"}], "b", {}, [{"name": "b"}]),
         ([], "", {}, [{"name": ""}]),
+        ([{"name": "b", "cpu": 5}], "a, b", {"memory": 9}, [{"name": "a", "memory": 9}, {"name": "b", "cpu": 5, "memory": 9}]),
+        ([], ["a", "b"], {}, [{"name": "a"}, {"name": "b"}]),
+        ([], 7, {}, [{"name": 7}]),
     ],
 )
 def test_select(listed: Any, only: Any, options: dict[str, Any], expected: Any) -> None:

@@ -70,13 +70,18 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
+class Agent(ThreadingUnixStreamServer):
+    # A socket's queue that is full refuses at once, unlike a port's.
+    request_queue_size = 64
+
+
 def test_a_tasks_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     address = f"unix://{tmp_path}/api.sock"
     client = NomadClient({"nomad_address": address, "nomad_token": "token", "nomad_namespace": "here", "nomad_retries": 0})
     with pytest.raises(NomadUnreachable, match=address):
         client.jobs.get()
-    with ThreadingUnixStreamServer(f"{tmp_path}/api.sock", Answer) as server:
+    with Agent(f"{tmp_path}/api.sock", Answer) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         assert client.jobs.get(prefix="x") == ["/v1/jobs?prefix=x&namespace=here", "token"]
         assert [one.value for one in client.map(lambda _: client.jobs.get()[1], range(20))] == ["token"] * 20

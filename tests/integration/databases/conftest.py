@@ -151,6 +151,9 @@ class User:
     def has_job(self, name: str) -> bool:
         return any(job["ID"] == name for job in self.client.jobs.get(prefix=name))
 
+    def is_running(self, name: str) -> bool:
+        return any(alloc["ClientStatus"] == "running" for alloc in self.client.job.get(name, "allocations"))
+
     def claims_of(self, name: str) -> list[str]:
         """Volumes that are claimed for a database."""
         paths = [stub["Path"] for stub in self.client.variables.list("pool/")]

@@ -21,7 +21,7 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
     url, record = user.url(name), user.variable(f"databases/{name}")
 
     stopped = user.run("destroy", plain=True, db=name)
-    assert f"{name}: stopped. Its data and credentials are kept." in stopped.out
+    assert f"{name}: destroyed. Its data and credentials are kept for 7d" in stopped.out
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url, connect_timeout=5)
     kept = user.variable(f"databases/{name}")
@@ -30,7 +30,7 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
     assert re.search(rf"(?m)^{name} +destroyed ", user.run("list", plain=True).out)
     again = user.run("destroy", db=name)
     assert again.changed == 0
-    assert "was stopped already" in again.out
+    assert "was destroyed already" in again.out
 
     user.run("provision", db=name)
     assert "destroyed" not in user.variable(f"databases/{name}")
@@ -38,7 +38,7 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
     assert user.query(name, "select answer from kept") == 42
 
     foretold = user.changes_nothing(lambda: user.run("destroy", "--check", db=name, purge=True))
-    assert "Check mode, nothing was changed." in foretold.out
+    assert f"{name}: would be erased" in foretold.out
     erased = user.run("destroy", plain=True, db=name, purge="true")
     assert f"{name}: erased, with its data and credentials." in erased.out
     assert not user.has_job(name)
@@ -50,7 +50,7 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
 
     gone = user.run("destroy", db=name, purge=True)
     assert gone.changed == 0
-    assert f"{name}: there is no such database." in gone.out
+    assert f"{name}: there is no such database; see `list`" in gone.out
 
 
 def test_an_erased_name_starts_anew(user: User) -> None:
@@ -79,7 +79,7 @@ def test_protect_refuses_both(user: User) -> None:
     user.run("destroy", plain=True, fails=True, db=name)
     user.run("provision", db=name, protect=False)
     assert user.query(name, "select pg_postmaster_start_time()") == since, "protection is no reason for a restart"
-    assert "stopped" in user.run("destroy", plain=True, db=name).out
+    assert "destroyed" in user.run("destroy", plain=True, db=name).out
 
 
 def test_interrupted_erasing_is_finished_by_the_next(user: User) -> None:

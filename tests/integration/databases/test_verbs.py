@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -108,7 +112,7 @@ def test_stop_and_start(user: User, name: str) -> None:
     assert user.query(name, "select count(*) from early") == 1
     assert user.run("start", db=name).changed == 0
     refused = user.run("start", plain=True, fails=True, db="infinite-test-nobody")
-    assert "infinite-test-nobody: there is no such database to start" in refused.err
+    assert "infinite-test-nobody: there is no such database; see `list`" in refused.err
     assert not user.variable("databases/infinite-test-nobody")
 
 
@@ -126,6 +130,26 @@ def test_logs(user: User, name: str) -> None:
     assert any("database system is ready to accept connections" in line for line in lines)
 
 
+def test_following_a_log(user: User, name: str) -> None:
+    """Across its rotation, which is at 4 MB, and a restart; until Ctrl-C."""
+    following = user.start("logs", plain=True, db=name, follow=True, lines=1, seconds=90)
+    assert following.stdout
+    following.stdout.readline()
+    user.query(name, "do $$ begin for i in 1..550 loop raise log 'line % %', i, repeat('x', 8000); end loop; end $$")
+    user.run("restart", db=name)
+    seen = []
+    for line in following.stdout:
+        seen.append(line)
+        if "database system is ready to accept connections" in line:
+            break
+    found = [line.partition("LOG:  line ")[2].split() for line in seen if "LOG:  line " in line]
+    assert [int(number) for number, _text in found] == list(range(1, 551)), "each line once, in order"
+    assert {len(text) for _number, text in found} == {8000}
+    os.kill(following.pid, signal.SIGINT)
+    assert user.end(following).err == "", "quietly"
+    assert user.run("logs", plain=True, db=name, follow=True, lines=1, seconds=1).out.count("\n") == 1
+
+
 def test_list_as_json_and_by_label(user: User, name: str, first: str) -> None:
     listed = json.loads(user.run("list", plain=True, output="json", labels={"team": "tests"}).out)["databases"]
     assert [one["name"] for one in listed] == [name]
@@ -137,3 +161,123 @@ def test_list_as_json_and_by_label(user: User, name: str, first: str) -> None:
     assert user.login(name)["password"] not in str(found)
     (other,) = json.loads(user.run("list", plain=True, output="json", db=first).out)["databases"]
     assert (other["name"], other["expires"]) == (first, None)
+
+
+def states(user: User, **which: Any) -> dict[str, str]:
+    listed = json.loads(user.run("list", plain=True, output="json", **which).out)["databases"]
+    return {one["name"]: one["state"] for one in listed}
+
+
+def test_several_by_name_and_by_label(user: User) -> None:
+    one, two, other = names = [f"infinite-test-many-{number}" for number in (1, 2, 3)]
+    user.run("provision", db=f"{one},{two}", labels="test/many=yes,tier=a", memory=72)
+    user.run("provision", db=other, labels={"test/many": "no"})
+    assert json.loads(user.variable(f"databases/{two}")["spec"])["memory"] == 72, "each is described so"
+    assert f"{two}: stopped." in user.run("stop", plain=True, labels="test/many=yes").out
+    assert states(user, db=names) == {one: "stopped", two: "stopped", other: "running"}
+    assert user.run("stop", labels={"test/many": "yes"}).changed == 0
+    assert f"{one}: started" in user.run("start", plain=True, db=f"{one}, {two}").out
+    restarted = user.run("restart", plain=True, labels="test/many=yes,tier=a").out
+    assert f"{one}: restarted, and answers again." in restarted
+    assert f"{two}: restarted, and answers again." in restarted
+
+    logins = {name: user.login(name) for name in names}
+    user.run("rotate", db=other)
+    refused = user.run("rotate", plain=True, fails=True, db=names).err
+    assert f"{other}: its old password of owner works until" in refused
+    assert [user.login(name) == logins[name] for name in names] == [True, True, False], "all or none"
+    user.run("rotate", labels="test/many=yes")
+    assert [user.login(name) == logins[name] for name in names] == [False, False, False]
+
+    user.run("destroy", db=one)
+    restarted = user.run("restart", plain=True, labels="test/many=yes").out
+    assert f"{one}: is destroyed; `undestroy` brings it back; let alone." in restarted, "what has the label may be in any state"
+    assert f"{two}: restarted" in restarted
+    assert f"{one}: brought back" in user.run("undestroy", plain=True, labels="test/many=yes").out
+    assert user.query(one, "select 1") == 1
+    assert "destroyed" not in user.variable(f"databases/{one}")
+
+    gone = user.run("purge", plain=True, labels="test/many=yes").out
+    assert f"{one}: erased" in gone
+    assert f"{two}: erased" in gone
+    assert states(user, db=names) == {other: "running"}
+    for verb in ("stop", "destroy", "purge"):
+        again = user.run(verb, labels="test/many=yes")
+        assert again.changed == 0
+        assert "No database has the labels test/many=yes; see `list`." in again.out
+    assert f"{one}: there is no such database" in user.run("purge", plain=True, db=names).out
+    assert not user.variable(f"databases/{other}")
+
+
+def test_info(user: User, name: str) -> None:
+    user.run("provision", db=name, statement_timeout=30, settings={"work_mem": "3MB"}, allowed_cidrs="127.0.0.0/8,172.16.0.0/12")
+    text = user.run("info", plain=True, db=name).out
+    lines = dict(
+        re.split(r" {2,}|(?<=role \w{2}) +|(?<=role owner) +|(?<=clients from) +", line, maxsplit=1) for line in text.splitlines()
+    )
+    login = user.login(name)
+    assert lines["state"] == "running"
+    assert lines["url"].startswith(f"postgresql://{login['user']}:********@{name}.{user.domain}")
+    assert login["password"] not in text
+    assert lines["node"].startswith("infinite-node-1, volume pg17-")
+    assert lines["limits"] == "statement_timeout 30 s, idle_timeout never, temp_file_limit none"
+    assert (lines["settings"], lines["extensions"], lines["labels"]) == ("work_mem=3MB", "hstore, vector", "team=tests")
+    assert lines["clients from"] == "127.0.0.0/8, 172.16.0.0/12"
+    assert lines["role ro"] == f"{name}_ro"
+    found = json.loads(user.run("info", plain=True, db=name, output="json").out)
+    assert found["expires"] - found["created"] == 7200
+    assert lines["connections"] == f"0 of {int(user.query(name, 'show max_connections')) - 3}"
+    assert found["settings"]["statement_timeout"] == "30s"
+    assert user.query(name, "show work_mem") == found["settings"]["work_mem"] == "3MB"
+
+
+# What each verb says that it would do. Those of a database that runs, and of one that is stopped or destroyed.
+CHECKS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
+    "running": [
+        ("provision", {"memory": 128}, "would be updated, with a restart"),
+        ("provision", {"labels": "a=b"}, "Check mode, nothing was changed."),
+        ("list", {}, "running"),
+        ("info", {}, "running"),
+        ("url", {}, "postgresql://"),
+        ("env", {}, "DATABASE_URL=postgresql://"),
+        ("logs", {"follow": True}, "database system is ready to accept connections"),
+        ("stop", {}, "would be stopped"),
+        ("start", {}, "unchanged"),
+        ("restart", {}, "would be restarted"),
+        ("rotate", {}, "would get a new password of owner"),
+        ("rotate", {"end": True}, "nothing changed"),
+        ("expire", {}, "Would have destroyed"),
+        ("drift", {}, "databases looked at"),
+        ("destroy", {}, "would be destroyed"),
+        ("purge", {}, "would be erased"),
+    ],
+    "stopped": [("start", {}, "would be started"), ("purge", {}, "would be erased")],
+    "destroyed": [("undestroy", {}, "would be brought back"), ("provision", {}, "would be updated")],
+}
+
+
+def test_check_mode_changes_nothing(user: User) -> None:
+    name = "infinite-test-checked"
+    user.run("provision", db=name)
+
+    def own() -> dict[str, Any]:
+        everything = user.everything()
+        started = user.as_superuser(name, "select pg_postmaster_start_time()") if user.is_running(name) else ""
+        volume = user.variable(f"databases/{name}")["volume"]
+        return {
+            "job": everything["jobs"][name],
+            "variables": [everything["variables"].get(f"{prefix}{name}") for prefix in ("databases/", "nomad/jobs/")],
+            "volume": volume in everything["volumes"],
+            "host": f"{name}.{user.domain}" in everything["hosts"],
+            "started": started,
+        }
+
+    for state, checks in CHECKS.items():
+        if state != "running":
+            user.run({"stopped": "stop", "destroyed": "destroy"}[state], db=name)
+        before = own()
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            told = list(pool.map(lambda row: user.run(row[0], "--check", plain=True, db=name, **row[1]).out, checks))
+        assert own() == before, state
+        for (verb, extra, expected), out in zip(checks, told, strict=True):
+            assert expected in out, (state, verb, extra)
