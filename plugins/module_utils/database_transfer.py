@@ -13,6 +13,7 @@ transaction: whenever anything ends early, the target is as it was.
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import time
@@ -84,11 +85,21 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 
 # What the ends' own words mean for whoever asked.
 ADVICE = (
-    (r"certificate verify failed|root certificate file", "give the CA by ca_file, or say sslmode=require in the URL to verify nothing"),
+    (
+        r"certificate verify failed|root certificate file",
+        "give the CA by ca_file, or say sslmode=require in the URL to verify nothing",
+    ),
     (r"server does not support SSL", "say sslmode=disable in the URL if it may go unencrypted"),
-    (r"max_locks_per_transaction", "give the target more locks: provision.yml -e '{\"settings\": {\"max_locks_per_transaction\": 512}}'"),
+    (
+        r"max_locks_per_transaction",
+        'give the target more locks: provision.yml -e \'{"settings": {"max_locks_per_transaction": 512}}\'',
+    ),
     (r"lock timeout", "somebody uses a table that is to be replaced; end those sessions and run again"),
-    (r"closed the connection unexpectedly.*(?<!FATAL)$|SSL error: unexpected eof", "does it run, and do its allowed_cidrs let the node in?"),
+    (r"heroku_ext", "Heroku keeps extensions in a schema of its own; docs/import-export.md says how to have one here"),
+    (
+        r"connection to server.*(closed the connection unexpectedly|unexpected eof)",
+        "does it run, and do its allowed_cidrs let the node in?",
+    ),
 )
 # Where progress is shown while it happens; a module process can only return it.
 _show: list[Callable[[str], None]] = []
@@ -218,7 +229,11 @@ class Transfer:
             network = f"container:postgres-{server['AllocID']}"
             return Place(name, options, record["password"], network=network, secrets=[record["password"]])
         addresses = {node["ID"]: node["Address"] for node in self.client.endpoint("nodes").get()}
-        ca = transfer_url.read_certificates("ca_cert", self.params["ca_cert"]) if self.params["ca_cert"] else transfer_url.system_cas()
+        ca = (
+            transfer_url.read_certificates("ca_cert", self.params["ca_cert"])
+            if self.params["ca_cert"]
+            else transfer_url.system_cas()
+        )
         options |= {
             "host": f"{name}.{self.params['domain']}",
             "hostaddr": addresses[server["NodeID"]],
@@ -303,11 +318,15 @@ class Watch:
         self.transfer, self.lock, self.job, self.client = transfer, lock, job, transfer.client
         self.start = self.beaten = self.reported = time.monotonic()
         self.alloc, self.log, self.progress = "", "", list[str]()
+        # Ansible runs a task in a child, which nobody tells that the run was killed.
+        self.parent = os.getppid()
 
     def run(self) -> dict[str, Any]:
         """What the job says at its end."""
         good = time.monotonic()
         while True:
+            if os.getppid() != self.parent:
+                raise JobFailed(f"{self.transfer.places['target'].label}: interrupted")
             try:
                 if time.monotonic() - self.beaten > BEAT_SECONDS:
                     self.lock.beat()
@@ -342,9 +361,11 @@ class Watch:
     def _read(self) -> None:
         """The log's new lines; there is none before the task has started."""
         with suppress(NomadError):
-            self.log += self.client.endpoint("client/fs/logs").send(
-                "get", self.alloc, task=TASK, type="stdout", plain="true", origin="start", offset=str(len(self.log.encode()))
-            ).text
+            self.log += (
+                self.client.endpoint("client/fs/logs")
+                .send("get", self.alloc, task=TASK, type="stdout", plain="true", origin="start", offset=str(len(self.log.encode())))
+                .text
+            )
         lines = [line.split() for line in self.log.splitlines() if line.startswith("progress ")]
         if lines and time.monotonic() - self.reported >= REPORT_SECONDS:
             self.reported = time.monotonic()

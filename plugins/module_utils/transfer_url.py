@@ -110,7 +110,9 @@ def parse(where: str, url: str) -> dict[str, str]:
             f"{where}: {local[0]} leads nowhere from a container; give a name that the node knows (hostaddr=ADDRESS in the URL says"
             " where it is), and a database of this environment by its name alone"
         )
-    if any(not value.isprintable() or len(f"{key}={value}".encode()) > LINE_BYTES for key, value in given.items() if key != "password"):
+    if any(
+        not value.isprintable() or len(f"{key}={value}".encode()) > LINE_BYTES for key, value in given.items() if key != "password"
+    ):
         raise InvalidInput(f"{where}: a part of the URL is too long, or no text on one line")
     return given
 

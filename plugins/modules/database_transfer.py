@@ -54,7 +54,8 @@ options:
       - By default the environment variable E(TARGET_URL).
     type: str
   ca_file:
-    description: A file with the CA (PEM) that signed the certificate of the URL's server. By default the CAs that the controller trusts.
+    description:
+      - A file with the CA (PEM) that signed the certificate of the URL's server. By default the CAs that the controller trusts.
     type: path
   replace:
     description: Drop all that the target's user owns in it, in the same transaction. Without it, the target must be empty.

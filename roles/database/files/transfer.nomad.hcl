@@ -185,7 +185,10 @@ locals {
       mkfifo /alloc/data/pipe
       if ! facts=$(psql -XqAt -F ' ' -v ON_ERROR_STOP=1 2> /tmp/error -c "
           SELECT current_setting('server_version_num')::int / 10000, pg_database_size(current_database()),
-              (SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension WHERE extname <> 'plpgsql')"); then
+              (SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension WHERE extname <> 'plpgsql')" -c "
+          SELECT coalesce(string_agg(nspname || ' ' || relname, '|'), '-') FROM pg_extension, unnest(extconfig) AS table_id
+            JOIN pg_class ON pg_class.oid = table_id JOIN pg_namespace AS n ON n.oid = relnamespace
+           WHERE nspname || relname ~ '^[A-Za-z0-9_]+$'"); then
           say dumped "source: $(cat /tmp/error)"
           exit
       fi
@@ -222,11 +225,14 @@ locals {
           done
       }
       ask() {
-          psql -XqAt -F ' ' -v ON_ERROR_STOP=1 -c "$1" 2> error || end failed "target: $(cat error)"
+          psql -XqAt -F ' ' -v ON_ERROR_STOP=1 -c "$1" 2> error
       }
       await facts 1800
-      read -r source_version source_size source_extensions < /alloc/data/facts
-      # The schemas that extensions are in stay, and so does what belongs to extensions.
+      {
+          read -r source_version source_size source_extensions
+          read -r extension_tables
+      } < /alloc/data/facts
+      # What belongs to extensions is no reason to refuse. A replacement keeps the schemas that extensions are in.
       found=$(ask "
           SELECT current_setting('server_version_num')::int / 10000, pg_database_size(current_database()),
               (SELECT count(*) FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
@@ -236,8 +242,10 @@ locals {
                 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
                   AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e'))
               + (SELECT count(*) FROM pg_largeobject_metadata),
-              (SELECT string_agg(extname, ' ') FROM pg_extension)")
-      read -r target_version target_size objects target_extensions <<END
+              (SELECT coalesce(string_agg(nspname, '|'), '-') FROM pg_namespace WHERE nspname ~ '^[A-Za-z0-9_]+$'
+                AND ('$REPLACE' <> 'true' OR nspname = 'public' OR oid IN (SELECT extnamespace FROM pg_extension))),
+              (SELECT string_agg(extname, ' ') FROM pg_extension)") || end failed "target: $(cat error)"
+      read -r target_version target_size objects schemas target_extensions <<END
       $found
       END
       [ "$source_version" -le "$PG_VERSION" ] ||
@@ -256,11 +264,13 @@ locals {
 
       mkfifo contents archive list sql
       # The dump twice: its table of contents is at its beginning, and what is in it but shall not be restored is left out of
-      # the list by which pg_restore reads the rest. Extensions and event triggers are for a superuser to make.
+      # the list by which pg_restore reads the rest: extensions with the rows of their own tables and event triggers, which are
+      # for a superuser to make, and schemas that are there.
       tee archive < /alloc/data/pipe > contents &
       {
           pg_restore --list > all 2> /dev/null || :
-          grep -vE '^[0-9]+; [0-9]+ [0-9]+ (COMMENT - )?(EXTENSION|EVENT TRIGGER) ' all > some || :
+          unwanted="(COMMENT - )?(EXTENSION|EVENT TRIGGER)|COMMENT - SCHEMA public|SCHEMA - ($schemas)"
+          grep -vE "^[0-9]+; [0-9]+ [0-9]+ ($unwanted|(TABLE DATA|SEQUENCE SET) ($extension_tables)) " all > some || :
           grep -cE '^[0-9]+; [0-9]+ [0-9]+ TABLE DATA ' some > tables || :
           cat some > list &
           cat > /dev/null
@@ -268,8 +278,8 @@ locals {
       : > reading
       begun() { grep -c 'processing data for table' reading || :; }
       while sleep 2; do
-          size=$(psql -XqAtc 'SELECT pg_database_size(current_database())' 2> /dev/null) || continue
-          printf 'progress %s %s %s %s\n' "$(begun)" "$(cat tables 2> /dev/null || echo 0)" "$size" "$source_size"
+          size=$(ask 'SELECT pg_database_size(current_database())') || continue
+          printf 'progress %s %s %s %s\n' "$(begun)" "$(cat tables 2> /dev/null || echo 0)" $((size - target_size)) "$source_size"
       done &
       progress=$!
       psql -Xq -v ON_ERROR_STOP=1 < sql > /dev/null 2> writing &
@@ -333,7 +343,7 @@ locals {
       [ "$(cat /alloc/data/dumped)" = ok ] || end failed "$(cat /alloc/data/dumped)"
       # For the planner; autovacuum would do it later.
       psql -Xqc 'SET client_min_messages = error' -c ANALYZE > /dev/null 2>&1 || :
-      size=$(ask 'SELECT pg_database_size(current_database())')
+      size=$(ask 'SELECT pg_database_size(current_database())') || size=$target_size
       end done "$(cat tables) $size $source_size"
     SCRIPT
   }
