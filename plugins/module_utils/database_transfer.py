@@ -260,7 +260,7 @@ class Transfer:
         }
 
     def credentials(self) -> dict[str, str]:
-        items = {}
+        items: dict[str, str] = {}
         for end, place in self.places.items():
             items |= {f"{end}_service": place.service(end), f"{end}_pass": place.passfile()}
         return items

@@ -138,6 +138,11 @@ def transfer(user: User, **given: object) -> dict[str, Any]:
     return database_transfer.SPEC.execute(params | user.connection | known | given, False)
 
 
+def origin(name: str) -> dict[str, Any]:
+    """`from` is a word of Python's own."""
+    return {"from": name}
+
+
 def family(pid: int) -> list[int]:
     """A process and its descendants: Ansible runs tasks in children that have sessions of their own."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -150,9 +155,9 @@ def fingerprint(connection: psycopg.Connection[tuple[object, ...]]) -> object:
 
 def test_everything_arrives(user: User, source: str) -> None:
     user.run("provision", db=SMALL, extensions=["hstore"])
-    foretold = user.changes_nothing(lambda: user.run("import", "--check", plain=True, db=SMALL, **{"from": source}))
+    foretold = user.changes_nothing(lambda: user.run("import", "--check", plain=True, db=SMALL, **origin(source)))
     assert f"{SMALL} (0 tables, " in foretold.out
-    done = user.run("import", plain=True, db=SMALL, **{"from": source})
+    done = user.run("import", plain=True, db=SMALL, **origin(source))
     assert f"{SMALL}: has all of {source} now: 2 tables" in done.out
     for query in (
         "select count(*), md5(string_agg(text, '' order by id)) from big",
@@ -197,7 +202,7 @@ def test_refusals(user: User, target: str, source: str, address: str, tmp_path: 
         refused = transfer(user, target=target, **given)
         assert reason in refused["msg"]
         assert secret not in str(refused)
-    in_arguments = user.run("import", plain=True, fails=True, db=target, **{"from": wrong})
+    in_arguments = user.run("import", plain=True, fails=True, db=target, **origin(wrong))
     assert in_arguments.err.startswith("source: a password does not belong into arguments")
     assert len(in_arguments.err.splitlines()) == 1
     told = user.run("import", "-vvv", fails=True, db=target, ca_file=user.ca, env={"SOURCE_URL": wrong})
@@ -210,7 +215,7 @@ def test_refusals(user: User, target: str, source: str, address: str, tmp_path: 
 def test_a_dump_that_breaks_off_is_not_committed(user: User, ready: str, source: str) -> None:
     before = user.query(ready, FINGERPRINT)
     with held_up(user, ready):
-        run = user.start("import", db=ready, replace=True, plain=True, **{"from": source})
+        run = user.start("import", db=ready, replace=True, plain=True, **origin(source))
         wait_for_dump(user, source)
         user.as_superuser(source, "select pg_terminate_backend(pid) from pg_stat_activity where query like 'COPY public.big %'")
     done = user.end(run, fails=True)
@@ -224,7 +229,7 @@ def test_a_restore_that_fails_changes_nothing(user: User, ready: str, source: st
     before = user.query(ready, FINGERPRINT)
     user.query(SMALL, f"drop table big cascade; create table only_here (x int check (current_database() = '{SMALL}' or x = 0))")
     user.query(SMALL, "insert into only_here values (1)")
-    done = user.run("import", plain=True, fails=True, db=ready, replace=True, **{"from": SMALL})
+    done = user.run("import", plain=True, fails=True, db=ready, replace=True, **origin(SMALL))
     assert 'violates check constraint "only_here_x_check"' in done.err
     assert user.query(ready, FINGERPRINT) == before
 
@@ -234,9 +239,9 @@ def test_interrupted_and_run_again(user: User, ready: str, source: str) -> None:
     passwords = [user.login(name)["password"] for name in (ready, source)]
     with held_up(user, ready) as reader:
         before = fingerprint(reader)
-        run = user.start("import", "-vvv", db=ready, replace=True, **{"from": source})
+        run = user.start("import", "-vvv", db=ready, replace=True, **origin(source))
         wait_for_dump(user, source)
-        refused = user.run("import", plain=True, fails=True, db=ready, replace=True, **{"from": source})
+        refused = user.run("import", plain=True, fails=True, db=ready, replace=True, **origin(source))
         assert f"{ready}: a transfer of it is under way, and nothing was changed" in refused.err
         (job,) = [one["ID"] for one in user.client.jobs.get(prefix=f"_transfer-{ready}")]
         seen = json.dumps(user.client.job.get(job))
@@ -253,7 +258,7 @@ def test_interrupted_and_run_again(user: User, ready: str, source: str) -> None:
             os.kill(pid, signal.SIGKILL)
         run.communicate()
         assert not [password for password in passwords if password in seen]
-        again = user.start("import", "-vvv", db=ready, replace=True, **{"from": source})
+        again = user.start("import", "-vvv", db=ready, replace=True, **origin(source))
         for _attempt in range(300):
             if left_over(user, ready) and job not in left_over(user, ready):
                 break
@@ -273,7 +278,7 @@ def test_a_killed_run_ends_by_itself(user: User, ready: str, source: str) -> Non
     user.query(ready, "create table if not exists old (id int)")
     before = user.query(ready, FINGERPRINT)
     with held_up(user, ready):
-        run = user.start("import", db=ready, replace=True, **{"from": source})
+        run = user.start("import", db=ready, replace=True, **origin(source))
         wait_for_dump(user, source)
         user.kill_when(run, lambda: True)
         for _attempt in range(200):

@@ -1,0 +1,89 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What libpq is told of a URL, and that no message repeats one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.infinite.databases.plugins.module_utils import transfer_url
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
+from ansible_collections.infinite.databases.plugins.module_utils.transfer_url import Place, is_url, place_of
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> str:
+    file = tmp_path / "ca.pem"
+    file.write_text(f"# somebody's\n{PEM}\nand more\n{PEM}")
+    return str(file)
+
+
+def test_without_sslmode_everything_is_verified(ca: str) -> None:
+    place = place_of("X", "postgres://u%40x:p%3Aq%5C@db.example.com/orders", ca)
+    assert place.label == "db.example.com:5432/orders"
+    assert place.password == "p:q\\"
+    assert place.ca == PEM * 2
+    lines = place.service("source").splitlines()
+    assert lines[0] == "[source]"
+    assert {"user=u@x", "host=db.example.com", "dbname=orders", "sslmode=verify-full", "sslrootcert=/local/ca.pem"} < set(lines)
+    assert not [line for line in lines if "p:q" in line]
+    assert place.passfile() == "*:*:*:*:p\\:q\\\\\n"
+
+
+def test_the_systems_certificates_are_used_where_none_is_given() -> None:
+    assert place_of("X", "postgresql://u@h/d", None).ca.count("BEGIN CERTIFICATE") > 10
+
+
+@pytest.mark.parametrize("mode", ["require", "prefer", "disable"])
+def test_sslmode_is_honoured(mode: str) -> None:
+    """A CA that nobody asked for would make `require` verify."""
+    place = place_of("X", f"postgresql://u:p@h/d?sslmode={mode}&application_name=mine", None)
+    assert (place.options["sslmode"], place.ca, place.options.get("sslrootcert")) == (mode, transfer_url.NO_CA, None)
+    assert "application_name=mine" in place.service("source").splitlines()
+
+
+def test_the_urls_own_ca_is_read_here(ca: str) -> None:
+    place = place_of("X", f"postgresql://u:p@h/d?sslmode=verify-ca&sslrootcert={ca}", None)
+    assert (place.ca, place.options["sslrootcert"]) == (PEM * 2, transfer_url.CA_FILE)
+
+
+def test_no_password_is_no_password() -> None:
+    assert Place("x", {}).passfile() == "# none\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://u:hunter2/3@h:5432/d", "libpq does not understand that URL"),
+        ("postgresql://u:hunter2@h/d?nonsense=1", "libpq does not understand that URL"),
+        ("mysql://u:hunter2@h/d", "neither a database's name nor a URL"),
+        ("host=h password=hunter2", "neither a database's name nor a URL"),
+        ("postgresql:///d?password=hunter2", "names no host"),
+        ("postgresql://u:hunter2@%2Ftmp/d", "names no host"),
+        ("postgresql://u:hunter2@localhost/d", "localhost leads nowhere"),
+        ("postgresql://u:hunter2@mydb.db.localhost/d", "mydb.db.localhost leads nowhere"),
+        ("postgresql://u:hunter2@h,127.0.0.1/d", "127.0.0.1 leads nowhere"),
+        ("postgresql://u:hunter2@h/d?sslkey=/x&service=y", "service, sslkey cannot be used here"),
+        ("postgresql://u:hunter2@h/d?options=a%0Asslmode=disable", "no text on one line"),
+        ("postgresql://u:hunter2@h/d?sslrootcert=/none/such", "sslrootcert: cannot read /none/such"),
+    ],
+)
+def test_bad_urls_are_refused_and_not_repeated(url: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason) as caught:
+        place_of("X", url, None)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_makes_a_local_name_reachable(ca: str) -> None:
+    assert place_of("X", "postgresql://u@mydb.db.localhost/d?hostaddr=10.0.0.1", ca).options["hostaddr"] == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "url"), [("mydb", False), ("My_DB", False), ("h:5432", True), ("password=x", True), ("a b", True)]
+)
+def test_what_is_taken_for_a_url(text: str, url: bool) -> None:
+    assert is_url(text) is url
