@@ -8,7 +8,8 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_transfer import SPEC, shown_by
+from ansible_collections.infinite.databases.plugins.module_utils.database_transfer import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils.transfer_watch import shown_by
 from ansible_collections.infinite.databases.plugins.plugin_utils.in_process import InProcessAction
 
 

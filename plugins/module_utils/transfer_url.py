@@ -95,9 +95,13 @@ def parse(where: str, url: str) -> dict[str, str]:
     try:
         given = {key: str(value) for key, value in conninfo_to_dict(url).items() if value not in (None, "")}
     except psycopg.Error:
+        given = {}
+    # A password with a / or @ in it makes the wrong part a host, a port or a database, which messages would show.
+    odd = re.search(r"[^A-Za-z0-9.,:%_/-]", given.get("host", "")) or re.search(r"[^0-9,]", given.get("port", ""))
+    if not given or odd or "@" in given.get("dbname", ""):
         raise InvalidInput(
             f"{where}: libpq does not understand that URL; special characters of a password are written as %40 and the like"
-        ) from None
+        )
     files = sorted(set(FILES) & set(given))
     if files:
         raise InvalidInput(f"{where}: {', '.join(files)} cannot be used here; give the password in the URL, and a CA by ca_file")

@@ -59,6 +59,8 @@ def test_no_password_is_no_password() -> None:
     ("url", "reason"),
     [
         ("postgresql://u:hunter2/3@h:5432/d", "libpq does not understand that URL"),
+        ("postgresql://u:12345/hunter2@h:5432/d", "libpq does not understand that URL"),
+        ("postgresql://u:x@hunter2@h:5432/d", "libpq does not understand that URL"),
         ("postgresql://u:hunter2@h/d?nonsense=1", "libpq does not understand that URL"),
         ("mysql://u:hunter2@h/d", "neither a database's name nor a URL"),
         ("host=h password=hunter2", "neither a database's name nor a URL"),
@@ -68,7 +70,7 @@ def test_no_password_is_no_password() -> None:
         ("postgresql://u:hunter2@mydb.db.localhost/d", "mydb.db.localhost leads nowhere"),
         ("postgresql://u:hunter2@h,127.0.0.1/d", "127.0.0.1 leads nowhere"),
         ("postgresql://u:hunter2@h/d?sslkey=/x&service=y", "service, sslkey cannot be used here"),
-        ("postgresql://u:hunter2@h/d?options=a%0Asslmode=disable", "no text on one line"),
+        ("postgresql://u:hunter2@h/d?options=a%0Asslmode%3Ddisable", "no text on one line"),
         ("postgresql://u:hunter2@h/d?sslrootcert=/none/such", "sslrootcert: cannot read /none/such"),
     ],
 )

@@ -47,6 +47,11 @@ variable "without_extensions" {
   description = "Extensions of the source that the target may lack."
 }
 
+variable "extensions" {
+  type        = list(string)
+  description = "Extensions that the target was provisioned with: if they are not there yet, they will be in a moment."
+}
+
 locals {
   # What each task is, but for its script.
   ends = { dump = "source", restore = "target" }
@@ -125,6 +130,7 @@ job "transfer" {
           PG_VERSION    = var.version
           REPLACE       = var.replace
           WITHOUT       = join(" ", var.without_extensions)
+          EXPECTED      = join(" ", var.extensions)
           HOME          = "/tmp"
           LANG          = "C.UTF-8"
           TZ            = "UTC"
@@ -252,14 +258,22 @@ locals {
           end refused "the source is PostgreSQL $source_version, which pg_dump $PG_VERSION cannot read; use a database of version $source_version"
       [ "$target_version" -ge "$PG_VERSION" ] ||
           end refused "the target is PostgreSQL $target_version, which cannot take a dump of version $PG_VERSION; use a newer target"
-      missing=
-      for extension in $source_extensions; do
-          case " $target_extensions $WITHOUT " in
-          *" $extension "*) ;;
-          *) missing="$missing$${missing:+,}$extension" ;;
-          esac
+      # Those of the first list that are not in the second.
+      lacking() {
+          for extension in $1; do
+              case " $2 " in
+              *" $extension "*) ;;
+              *) printf '%s ' "$extension" ;;
+              esac
+          done
+      }
+      tries=0
+      while missing=$(lacking "$source_extensions" "$target_extensions $WITHOUT") && [ -n "$missing" ]; do
+          [ -z "$(lacking "$missing" "$EXPECTED")" ] && [ $tries -lt 20 ] || end missing "$missing"
+          tries=$((tries + 1))
+          sleep 1
+          target_extensions=$(ask "SELECT string_agg(extname, ' ') FROM pg_extension") || end failed "target: $(cat error)"
       done
-      [ -z "$missing" ] || end missing "$missing"
       [ "$objects" = 0 ] || [ "$REPLACE" = true ] || end occupied "$objects"
 
       mkfifo contents archive list sql

@@ -88,6 +88,10 @@ def target(user: User, source: str) -> str:
 @pytest.fixture(scope="module")
 def ready(user: User, target: str) -> str:
     user.run("provision", db=target, extensions=["hstore"])
+    for _attempt in range(200):
+        if user.query(target, "select count(*) from pg_extension where extname = 'hstore'"):
+            break
+        time.sleep(0.1)
     return target
 
 
@@ -155,8 +159,9 @@ def fingerprint(connection: psycopg.Connection[tuple[object, ...]]) -> object:
 
 def test_everything_arrives(user: User, source: str) -> None:
     user.run("provision", db=SMALL, extensions=["hstore"])
-    foretold = user.changes_nothing(lambda: user.run("import", "--check", plain=True, db=SMALL, **origin(source)))
+    foretold = user.run("import", "--check", plain=True, db=SMALL, **origin(source))
     assert f"{SMALL} (0 tables, " in foretold.out
+    assert user.query(SMALL, "select count(*) from pg_tables where schemaname = 'public'") == 0
     done = user.run("import", plain=True, db=SMALL, **origin(source))
     assert f"{SMALL}: has all of {source} now: 2 tables" in done.out
     for query in (
@@ -245,15 +250,12 @@ def test_interrupted_and_run_again(user: User, ready: str, source: str) -> None:
         assert f"{ready}: a transfer of it is under way, and nothing was changed" in refused.err
         (job,) = [one["ID"] for one in user.client.jobs.get(prefix=f"_transfer-{ready}")]
         seen = json.dumps(user.client.job.get(job))
-        containers = [
-            one for one in user.node("docker", "ps", "--format", "{{.Names}}").split() if one.startswith(("dump-", "restore-"))
-        ]
-        assert len(containers) == 2
+        (alloc,) = [one["ID"] for one in user.client.job.get(job, "allocations")]
+        containers = [f"dump-{alloc}", f"restore-{alloc}"]
         seen += user.node("docker", "inspect", *containers) + user.node("ps", "axww")
-        for task in ("dump", "restore"):
-            (name,) = [one for one in containers if one.startswith(task)]
-            own = user.node("docker", "exec", name, "cat", "/secrets/pass")
-            assert [password in own for password in passwords] == [task == "restore", task == "dump"], "each knows its own end only"
+        for name, own in zip(containers, reversed(passwords), strict=True):
+            read = user.node("docker", "exec", name, "cat", "/secrets/pass")
+            assert [password in read for password in passwords] == [password == own for password in passwords], "only its own end's"
         for pid in family(run.pid):
             os.kill(pid, signal.SIGKILL)
         run.communicate()
