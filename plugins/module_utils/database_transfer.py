@@ -30,6 +30,13 @@ from ansible_collections.infinite.databases.plugins.module_utils.transfer_watch 
 if not IMPORT_ERROR:
     import psycopg
 
+# Without what belongs to extensions.
+SIZES = """
+select (select count(*) from pg_stat_user_tables
+         where not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = relid and deptype = 'e')),
+       pg_database_size(current_database())
+"""
+
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
     "source": {"type": "str"},
@@ -160,9 +167,7 @@ class Transfer:
                 continue
             server = {"host": f"{name}.{self.params['domain']}", "port": self.params["port"]}
             with suppress(psycopg.Error), connect({**self.records[name], **server}, self.params["ca_cert"], 5) as connection:
-                row = connection.execute(
-                    "select (select count(*) from pg_stat_user_tables), pg_database_size(current_database())"
-                ).fetchone()
+                row = connection.execute(SIZES).fetchone()
                 found[end] = dict(zip(("tables", "bytes"), row or (), strict=True))
         return found
 
@@ -172,9 +177,10 @@ def move(transfer: Transfer) -> dict[str, Any]:
     lock = Lock(client, transfer.beside, job)
     specification = parse_job(client, transfer.params["transfer_job"], transfer.variables(job))
     interrupted = lock.take()
+    if interrupted:
+        remove(client, interrupted)
+        lock.beat()
     try:
-        if interrupted:
-            remove(client, interrupted)
         client.variables.write(WANTED + job, transfer.credentials())
         watch = Watch(client, transfer.ends, lock, job)
         client.jobs.put(json={"Job": specification})

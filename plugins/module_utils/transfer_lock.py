@@ -50,7 +50,7 @@ class Lock:
         self.path, self.items, self.index = WANTED + JOB_PREFIX + database, {"job": job}, 0
 
     def take(self) -> str:
-        """The job of an interrupted run, which is to be ended; empty if there is none."""
+        """The job of an interrupted run, which is to be ended first; empty if there is none."""
         held = self._held()
         end = time.monotonic() + STALE_SECONDS
         while held and time.monotonic() < end:
@@ -59,10 +59,13 @@ class Lock:
             if now and now["ModifyIndex"] != held["ModifyIndex"]:
                 raise self._refusal()
             held = now
+        # The lock names the former job until there is nothing left of it.
+        own, self.items = self.items, held["Items"] if held else self.items
         try:
             self._write(held["ModifyIndex"] if held else 0)
         except NomadConflict:
             raise self._refusal() from None
+        self.items = own
         return str(held["Items"]["job"]) if held else ""
 
     def beat(self) -> None:

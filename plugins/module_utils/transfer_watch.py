@@ -34,6 +34,10 @@ REPORT_SECONDS = 5.0
 # How long Nomad may be out of reach, or without room for the job.
 PATIENCE_SECONDS = 60.0
 
+# What the job's last line begins with, and how often it is looked for before it is said that there is none.
+VERDICTS = ("done", "missing", "occupied", "refused", "failed", "unknown")
+RESULT_ATTEMPTS = 5
+
 # What the ends' own words mean for whoever asked.
 ADVICE = (
     (
@@ -101,6 +105,10 @@ def failure(ends: Ends, verdict: str, rest: str) -> InfiniteError:
         )
     if verdict == "refused":
         return InvalidInput(f"{target} was not changed: {rest}")
+    if verdict == "unknown":
+        return JobFailed(
+            f"{target} was lost while the transaction was being committed; see whether it has all, and if not, run again"
+        )
     reason = re.sub(r"(psql(:<stdin>:\d+)?|pg_dump|pg_restore): (?=error|ERROR|FATAL|detail|hint)", "", ends.masked(rest))
     advice = next((f" ({text})" for pattern, text in ADVICE if re.search(pattern, reason)), "")
     return JobFailed(f"{target} is as it was, the transfer failed: {reason.strip()[:1500]}{advice}")
@@ -112,7 +120,7 @@ class Watch:
     def __init__(self, client: NomadClient, ends: Ends, lock: Lock, job: str) -> None:
         self.client, self.ends, self.lock, self.job = client, ends, lock, job
         self.start = self.beaten = self.reported = time.monotonic()
-        self.alloc, self.log, self.progress = "", "", list[str]()
+        self.alloc, self.log, self.progress = "", b"", list[str]()
         # Ansible runs a task in a child, which nobody tells that the run was killed.
         self.parent = os.getppid()
 
@@ -156,12 +164,11 @@ class Watch:
     def _read(self) -> None:
         """The log's new lines; there is none before the task has started."""
         with suppress(NomadError):
-            self.log += (
-                self.client.endpoint("client/fs/logs")
-                .send("get", self.alloc, task=TASK, type="stdout", plain="true", origin="start", offset=str(len(self.log.encode())))
-                .text
+            answer = self.client.endpoint("client/fs/logs").send(
+                "get", self.alloc, task=TASK, type="stdout", plain="true", origin="start", offset=str(len(self.log))
             )
-        lines = [line.split() for line in self.log.splitlines() if line.startswith("progress ")]
+            self.log += answer.content
+        lines = [line.split() for line in self._lines() if line.startswith("progress ")]
         if lines and time.monotonic() - self.reported >= REPORT_SECONDS:
             self.reported = time.monotonic()
             begun, tables, written, size = map(int, lines[-1][1:])
@@ -173,13 +180,20 @@ class Watch:
             for show in _show:
                 show(text)
 
+    def _lines(self) -> list[str]:
+        return self.log.decode(errors="replace").splitlines()
+
     def _result(self) -> dict[str, Any]:
-        last = (self.log.splitlines() or [""])[-1]
-        verdict, _, rest = last.partition(" ")
+        for _attempt in range(RESULT_ATTEMPTS):
+            verdict, _, rest = (self._lines() or [""])[-1].partition(" ")
+            if verdict in VERDICTS:
+                break
+            time.sleep(POLL_SECONDS)
+            self._read()
         if verdict == "done":
             tables, size, source_size = map(int, rest.split())
             return {"tables": tables, "bytes": size, "source_bytes": source_size}
-        if verdict in ("missing", "occupied", "refused", "failed"):
+        if verdict in VERDICTS:
             raise failure(self.ends, verdict, rest)
         why = explain(self.client, (self.client.namespace, self.job), Verdict({}, "the job ended without a word", self.alloc))
         raise failure(self.ends, "failed", why["reason"])

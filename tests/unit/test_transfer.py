@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.infinite.databases.plugins.module_utils import transfer_url
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.transfer_url import Place, is_url, place_of
+from ansible_collections.infinite.databases.plugins.module_utils.transfer_watch import Ends, failure
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -89,3 +90,43 @@ def test_an_address_makes_a_local_name_reachable(ca: str) -> None:
 )
 def test_what_is_taken_for_a_url(text: str, url: bool) -> None:
     assert is_url(text) is url
+
+
+TARGET = Ends(Place("h:5432/d", {}, secrets=["hunter2"]), Place("mydb", {}), {"extensions": ["hstore"]})
+ELSEWHERE = Ends(Place("mydb", {}), Place("h:5432/d", {}), None)
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict", "rest", "message"),
+    [
+        (
+            TARGET,
+            "missing",
+            "citext vector ",
+            "mydb lacks extensions of the source, and nothing was changed; run provision.yml -e db=mydb "
+            '-e \'{"extensions": ["citext", "hstore", "vector"]}\', or do without: -e without_extensions=citext,vector',
+        ),
+        (
+            ELSEWHERE,
+            "missing",
+            "citext ",
+            "h:5432/d lacks extensions of the source, and nothing was changed; create citext there first",
+        ),
+        (TARGET, "refused", "the source is PostgreSQL 18", "mydb was not changed: the source is PostgreSQL 18"),
+        (
+            TARGET,
+            "failed",
+            'source: psql: error: connection to server at "h" failed: FATAL:  no hunter2',
+            'mydb is as it was, the transfer failed: source: error: connection to server at "h" failed: FATAL: no ********',
+        ),
+        (
+            TARGET,
+            "failed",
+            "target: psql:<stdin>:9: ERROR:  canceling statement due to lock timeout ",
+            "mydb is as it was, the transfer failed: target: ERROR: canceling statement due to lock timeout "
+            "(somebody uses a table that is to be replaced; end those sessions and run again)",
+        ),
+    ],
+)
+def test_what_the_job_says_is_told_in_one_line(ends: Ends, verdict: str, rest: str, message: str) -> None:
+    assert str(failure(ends, verdict, rest)) == message

@@ -296,13 +296,14 @@ locals {
           printf 'progress %s %s %s %s\n' "$(begun)" "$(cat tables 2> /dev/null || echo 0)" $((size - target_size)) "$source_size"
       done &
       progress=$!
-      psql -Xq -v ON_ERROR_STOP=1 < sql > /dev/null 2> writing &
+      psql -XqAt -v ON_ERROR_STOP=1 < sql > /dev/null 2> writing &
       writer=$!
       exec 3> sql
       # The server notices soon when this end has gone, even in the middle of building an index.
       # A psql that has failed is noticed below.
       cat >&3 <<'SQL' || :
       BEGIN;
+      SELECT pg_current_xact_id() \g transaction
       SET client_min_messages = warning;
       SET statement_timeout = 0;
       SET idle_in_transaction_session_timeout = 0;
@@ -335,19 +336,31 @@ locals {
       END
       $do$;
       SQL
-      read_status=0
+      read_status=0 committing=
       pg_restore --no-owner --no-privileges --no-tablespaces --no-publications --no-subscriptions --no-security-labels \
           --verbose --use-list=list --file=- < archive >&3 2> reading || read_status=$?
       if [ $read_status = 0 ]; then
           await dumped 300
-          [ "$(cat /alloc/data/dumped)" != ok ] || echo 'COMMIT;' >&3 || :
+          if [ "$(cat /alloc/data/dumped)" = ok ]; then
+              committing=true
+              echo 'COMMIT;' >&3 || :
+          fi
       fi
       # Without a COMMIT this end rolls back.
       exec 3>&-
       write_status=0
       wait $writer || write_status=$?
       kill $progress
-      [ $write_status = 0 ] || end failed "target: $(cat writing)"
+      if [ $write_status != 0 ]; then
+          # The connection may have been lost between the commit and its answer; the server may be starting again.
+          tries=0 fate=aborted
+          while [ -n "$committing" ] && ! fate=$(ask "SELECT pg_xact_status('$(cat transaction)')"); do
+              tries=$((tries + 1))
+              [ $tries -lt 30 ] || end unknown "$(cat writing)"
+              sleep 1
+          done
+          [ "$fate" = committed ] || end failed "target: $(cat writing)"
+      fi
       if [ $read_status != 0 ]; then
           # Most likely what it read ended too early.
           sleep 1

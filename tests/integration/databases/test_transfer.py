@@ -37,6 +37,10 @@ comment on table "Other Place"."Täble" is 'it''s
 COMMENT ON EXTENSION hstore IS';
 create function later() returns trigger language plpgsql as 'begin return new; end';
 create trigger later before insert on big for each row execute function later();
+create schema words;
+create extension citext schema words;
+create table words.known (word words.citext primary key);
+insert into words.known values ('Word');
 select lo_from_bytea(4711, 'large object');
 select setval('big_id_seq', 200000);
 """
@@ -88,6 +92,7 @@ def target(user: User, source: str) -> str:
 @pytest.fixture(scope="module")
 def ready(user: User, target: str) -> str:
     user.run("provision", db=target, extensions=["hstore"])
+    user.query(target, "create schema words; create extension citext schema words")
     for _attempt in range(200):
         if user.query(target, "select count(*) from pg_extension where extname = 'hstore'"):
             break
@@ -159,11 +164,12 @@ def fingerprint(connection: psycopg.Connection[tuple[object, ...]]) -> object:
 
 def test_everything_arrives(user: User, source: str) -> None:
     user.run("provision", db=SMALL, extensions=["hstore"])
+    user.query(SMALL, "create schema words; create extension citext schema words")
     foretold = user.run("import", "--check", plain=True, db=SMALL, **origin(source))
     assert f"{SMALL} (0 tables, " in foretold.out
     assert user.query(SMALL, "select count(*) from pg_tables where schemaname = 'public'") == 0
     done = user.run("import", plain=True, db=SMALL, **origin(source))
-    assert f"{SMALL}: has all of {source} now: 2 tables" in done.out
+    assert f"{SMALL}: has all of {source} now: 3 tables" in done.out
     for query in (
         "select count(*), md5(string_agg(text, '' order by id)) from big",
         "select id from biggest union all select count from counted",
@@ -171,6 +177,7 @@ def test_everything_arrives(user: User, source: str) -> None:
         'select obj_description(\'"Other Place"."Täble"\'::regclass)',
         "select nextval('big_id_seq')",
         "select lo_get(4711)",
+        "select word::text from words.known",
         "select tgname from pg_trigger where tgname = 'later'",
     ):
         with user.connect(source) as one, user.connect(SMALL) as other:
@@ -202,7 +209,7 @@ def test_refusals(user: User, target: str, source: str, address: str, tmp_path: 
         ({"source_url": wrong}, "certificate verify failed"),
         ({"source": f"postgresql://u@{address}:9/d"}, "Connection refused"),
         ({"source": source, "replace": True}, "lacks extensions of the source, and nothing was changed; run provision.yml -e db="),
-        ({"source": source, "without_extensions": ["hstore"]}, "is not empty"),
+        ({"source": source, "without_extensions": ["hstore", "citext"]}, "is not empty"),
     ):
         refused = transfer(user, target=target, **given)
         assert reason in refused["msg"]
@@ -301,11 +308,11 @@ def test_from_and_to_a_url(user: User, ready: str, source: str, address: str, tm
     )
     secret = user.login(source)["password"]
     done = user.run("import", "-vvv", db=ready, replace=True, ca_file=user.ca, env={"SOURCE_URL": elsewhere(user, source, address)})
-    assert f"{ready}: has all of {source}.{user.domain}:{user.known['database_port']}/{source} now: 3 tables" in " ".join(
+    assert f"{ready}: has all of {source}.{user.domain}:{user.known['database_port']}/{source} now: 4 tables" in " ".join(
         done.out.split()
     )
     assert secret not in done.out + done.err
-    assert f"{ready}: table 3 of 3, " in done.err, (
+    assert f"{ready}: table 4 of 4, " in done.err, (
         "progress, while an index is built for longer than the target's statement_timeout"
     )
     assert user.query(ready, "show statement_timeout") == "1s"
@@ -316,7 +323,7 @@ def test_from_and_to_a_url(user: User, ready: str, source: str, address: str, tm
     refused = transfer(user, source=source, target_file=str(file))
     assert "is not empty" in refused["msg"]
     done = user.run("export", plain=True, db=source, to_file=str(file), replace=True)
-    assert f"/{SMALL}: has all of {source} now: 1 table, " in done.out
+    assert f"/{SMALL}: has all of {source} now: 2 tables, " in done.out
     assert user.query(SMALL, "select to_regclass('only_here')") is None
     assert user.query(SMALL, 'select tags from "Other Place"."Täble"') == '"a"=>"1"'
 
