@@ -14,7 +14,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -101,14 +101,14 @@ def remove(client: NomadClient, job: str) -> None:
     client.variables.delete(WANTED + job)
 
 
-def remove_interrupted(client: NomadClient, databases: list[str]) -> None:
-    """What interrupted transfers left of databases that are about to be erased; one list tells which have any."""
-    paths = {stub["Path"] for stub in client.variables.list(LOCKS)}
-    for path in (LOCKS + name for name in databases):
-        if path in paths:
-            with suppress(NomadNotFound):
-                remove(client, client.variables.read(path)["Items"]["job"])
-                client.variables.delete(path)
+def remove_all(client: NomadClient, databases: Collection[str]) -> None:
+    """What there is of transfers beside databases that are about to be erased. Whoever does that need not read any secret."""
+    for path in (stub["Path"] for stub in client.variables.list(LOCKS)):
+        database, _, number = path.removeprefix(LOCKS).partition("_")
+        if database in databases and number:
+            remove(client, path.removeprefix(WANTED))
+        elif database in databases:
+            client.variables.delete(path)
 
 
 @contextmanager

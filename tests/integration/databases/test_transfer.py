@@ -328,14 +328,17 @@ def test_from_and_to_a_url(user: User, ready: str, source: str, address: str, tm
     assert user.query(SMALL, 'select tags from "Other Place"."Täble"') == '"a"=>"1"'
 
 
-def test_names_that_no_database_has(user: User, source: str) -> None:
-    """What is left of an interrupted transfer is nobody's database."""
-    path = f"nomad/jobs/_transfer-{source}"
-    user.client.variables.write(path, {"job": f"_transfer-{source}_0"})
-    try:
-        found = database_info.SPEC.execute(user.connection | {"details": False, "name": None}, False)
-        names = [one["name"] for one in found["databases"]]
-        assert source in names
-        assert not [name for name in names if name.startswith("_")]
-    finally:
-        user.client.variables.delete(path)
+def test_nothing_is_left_with_a_database_that_is_erased(user: User, source: str) -> None:
+    """And what is left of an interrupted transfer is nobody's database."""
+    variables = {SMALL: 2, source: 1}
+    for name in variables:
+        user.client.variables.write(f"nomad/jobs/_transfer-{name}", {"job": f"_transfer-{name}_0"})
+    user.client.variables.write(f"nomad/jobs/_transfer-{SMALL}_0", {"source_pass": "secret"})
+    found = database_info.SPEC.execute(user.connection | {"details": False, "name": None}, False)
+    names = [one["name"] for one in found["databases"]]
+    assert source in names
+    assert not [name for name in names if name.startswith("_")]
+    user.erase([SMALL])
+    assert not left_over(user, SMALL)
+    assert left_over(user, source), "only its own"
+    user.erase([source])
