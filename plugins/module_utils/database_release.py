@@ -24,6 +24,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_wait 
 from ansible_collections.infinite.databases.plugins.module_utils.nomad_volume import remove
 from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, end_job
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+from ansible_collections.infinite.databases.plugins.module_utils.transfer_lock import remove_all as remove_transfers
 
 # PostgreSQL's fast shutdown writes a checkpoint; the job gives it 120 s.
 STOP_SECONDS = 150.0
@@ -95,6 +96,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "missing": [name for name in params["names"] if name not in names],
     }
     if not check_mode:
+        if purge and records:
+            remove_transfers(client, names)
         end_jobs(client, ending, purge)
         values(client.map(lambda one: write_record(client, one | {"destroyed": int(time.time())}, one["index"]), marking))
         if purge and records:

@@ -1,0 +1,152 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: database_transfer
+short_description: Copy a database into another, here or elsewhere
+description:
+  - Copies all of a database into another, in one transaction, by C(pg_dump) and C(pg_restore) in a Nomad job on the node of a
+    database of this environment. Nothing of the data passes through the controller. A transfer that fails or is interrupted
+    leaves the target as it was.
+  - The source, the target or both are databases of this environment. The job runs beside the target, or else the source.
+  - The owner of all objects is the target's user. Privileges, publications, subscriptions and event triggers are not copied, and
+    extensions have to be there.
+  - Extensions that the target lacks, a target that is not empty, and versions that do not fit are found before anything is changed.
+extends_documentation_fragment:
+  - infinite.databases.nomad
+attributes:
+  check_mode:
+    support: partial
+    description: Tells what would be copied. A database elsewhere is not connected to.
+  diff_mode:
+    support: none
+    description: The change is a database.
+  idempotent:
+    support: none
+    description: Each run copies; without O(replace), the second one finds a target that is not empty.
+options:
+  source:
+    description:
+      - A database of this environment by its name, or the URL of one elsewhere. A URL with a password is refused.
+      - Without O(source) and O(source_file), O(source_url) is used.
+    type: str
+  source_file:
+    description: A file with the source's URL.
+    type: path
+  source_url:
+    description:
+      - The source's URL. Without C(sslmode) it is connected to with C(verify-full).
+      - By default the environment variable E(SOURCE_URL).
+    type: str
+  target:
+    description:
+      - A database of this environment by its name, or the URL of one elsewhere. A URL with a password is refused.
+      - Without O(target) and O(target_file), O(target_url) is used.
+    type: str
+  target_file:
+    description: A file with the target's URL.
+    type: path
+  target_url:
+    description:
+      - The target's URL. Without C(sslmode) it is connected to with C(verify-full).
+      - By default the environment variable E(TARGET_URL).
+    type: str
+  ca_file:
+    description:
+      - A file with the CA (PEM) that signed the certificate of the URL's server. By default the CAs that the controller trusts.
+    type: path
+  replace:
+    description: Drop all that the target's user owns in it, in the same transaction. Without it, the target must be empty.
+    type: bool
+    default: false
+  without_extensions:
+    description: Extensions of the source that the target may lack.
+    type: list
+    elements: str
+    default: []
+  images:
+    description: The image of each major version of PostgreSQL.
+    type: dict
+    required: true
+  transfer_job:
+    description: The job's specification, C(transfer.nomad.hcl) of the role C(database).
+    type: str
+    required: true
+  domain:
+    description: The environment's domain.
+    type: str
+    required: true
+  port:
+    description: The environment's port.
+    type: int
+    default: 5432
+  ca_cert:
+    description: The CA that the environment's clients trust. Empty where the certificate is a public one.
+    type: str
+    default: ""
+author:
+  - Infinite Databases contributors (@infinite-databases)
+"""
+
+EXAMPLES = r"""
+- name: Copy a database into a new one
+  infinite.databases.database_transfer:
+    nomad_namespace: databases
+    source: mydb
+    target: mydb-copy
+    images: "{{ database_images }}"
+    transfer_job: "{{ lookup('ansible.builtin.file', 'transfer.nomad.hcl') }}"
+    domain: "{{ database_domain }}"
+"""
+
+RETURN = r"""
+source:
+  description: The source, its name or host, port and database.
+  returned: success
+  type: str
+target:
+  description: The target, its name or host, port and database.
+  returned: success
+  type: str
+tables:
+  description: How many tables were copied.
+  returned: success, not in check mode
+  type: int
+bytes:
+  description: The target's size.
+  returned: success, not in check mode
+  type: int
+source_bytes:
+  description: The source's size.
+  returned: success, not in check mode
+  type: int
+seconds:
+  description: How long it took.
+  returned: success, not in check mode
+  type: float
+progress:
+  description: What was shown meanwhile.
+  returned: success, not in check mode
+  type: list
+  elements: str
+found:
+  description: Tables and bytes of those ends that are databases of this environment.
+  returned: in check mode
+  type: dict
+api_calls:
+  description: How many requests were sent to Nomad.
+  returned: success
+  type: int
+"""
+
+from ansible_collections.infinite.databases.plugins.module_utils.database_transfer import SPEC
+
+
+def main() -> None:
+    SPEC.main()
+
+
+if __name__ == "__main__":
+    main()
