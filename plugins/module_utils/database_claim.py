@@ -9,23 +9,34 @@ its volume back and uses the record of the first.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import (
     WANTED,
+    find_record,
     new_logins,
     read_record,
     write_record,
     write_wanted,
 )
-from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput, NomadConflict
+from ansible_collections.infinite.databases.plugins.module_utils.errors import (
+    BatchFailed,
+    InvalidInput,
+    NomadConflict,
+    NomadNotFound,
+)
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, Pool, PoolState, Volume
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 PREPARE_SECONDS = 180.0
+# A ttl's smallest unit: running again at once changes nothing.
+RENEWAL_SECONDS = 60
+# How often a record that others write at the same time is tried again.
+TRIES = 10
 
 # What the next tasks need of a record.
 RETURNED = ("name", "user", "password", "version", "volume", "spec", "created")
@@ -38,6 +49,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "extensions": {"type": "dict", "default": {}},
     "pool_job": {"type": "str", "required": True},
     "keep": {"type": "bool", "default": True},
+    "renew": {"type": "bool", "default": False},
 }
 
 
@@ -80,13 +92,21 @@ class Claims:
         self.indices[RECORDS + record["name"]] = new = write_record(self.client, record, index)
         return new
 
-    def settle(self, record: Mapping[str, Any], always: bool) -> bool:
+    def settle(self, record: Mapping[str, Any], asked: Mapping[str, Any], always: bool) -> bool:
         """Write what the job reads, where it is older than the record: an interrupted run may have left it so."""
         path = WANTED + record["name"]
         if not always and self.indices.get(path, 0) > self.indices.get(RECORDS + record["name"], 0):
             return False
-        write_wanted(self.client, record)
+        write_wanted(self.client, record, merge_spec({}, asked))
         return True
+
+    def read_again(self, name: str) -> dict[str, Any]:
+        """The record after somebody else has changed it."""
+        record = find_record(self.client, name)
+        if record is None:
+            raise NomadNotFound("it was erased by another run meanwhile; provision it again")
+        self.indices[RECORDS + name] = record["index"]
+        return record
 
     def claim_volume(self, name: str, volume: Volume, index: int = 0) -> int:
         """The claim's index; 0 if another run was quicker. With the index of a claim of ours, claim it again."""
@@ -114,11 +134,20 @@ class Claims:
         except NomadConflict:
             with suppress(NomadConflict):
                 self.client.variables.delete(CLAIMS + volume.name, cas=claim)
-            return self.read(asked["name"])
+            return self.read_again(asked["name"])
         if self.claim_volume(asked["name"], volume, claim):
-            return {**record, **record["logins"]["owner"]}
+            return {**record, **record["logins"]["owner"], "index": index}
         self.client.variables.delete(RECORDS + asked["name"], cas=index)
         return None
+
+    def there(self, claims: Sequence[tuple[str, Volume, int]]) -> list[tuple[str, Volume, int]]:
+        """Without those whose volume was removed since it was listed: its database was erased, and gave its claim up last."""
+        present = {volume["Name"] for volume in self.client.volumes.list()} if claims else set()
+        for _name, volume, index in claims:
+            if volume.name not in present:
+                with suppress(NomadConflict):
+                    self.client.variables.delete(CLAIMS + volume.name, cas=index)
+        return [claim for claim in claims if claim[1].name in present]
 
     def create_all(self, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Records for databases that have none, from the pool, which is filled first where it does not suffice."""
@@ -139,7 +168,7 @@ class Claims:
                 self.pool.wait(self.pool.prepare(fresh), PREPARE_SECONDS)
                 given += assign([one for one in todo.values() if one["name"] not in dict(given)], fresh)[0]
             claims = values(self.client.map(lambda pair: (*pair, self.claim_volume(*pair)), given))
-            mine = [claim for claim in claims if claim[2]]
+            mine = self.there([claim for claim in claims if claim[2]])
             made = values(self.client.map(lambda claim: self.create(todo[claim[0]], claim[1], claim[2]), mine))
             for record in made:
                 if record:
@@ -147,6 +176,13 @@ class Claims:
                     del todo[record["name"]]
             state, fresh = None, []
         return created
+
+
+def noted(record: Mapping[str, Any], renew: bool, now: float) -> dict[str, Any]:
+    """What a run changes in a record whatever it asks for: a destroyed database lives again, and its ttl counts from now."""
+    revived = {"destroyed": 0, "renewed": int(now)} if record.get("destroyed") else {}
+    last = record.get("renewed") or record.get("created_at", now)
+    return revived or ({"renewed": int(now)} if renew and now - last >= RENEWAL_SECONDS else {})
 
 
 def check_versions(databases: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> None:
@@ -208,24 +244,31 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
     unkept: list[str] = []
 
+    def settle_once(record: dict[str, Any], asked: Mapping[str, Any]) -> bool:
+        if record.get("erasing"):
+            raise InvalidInput("is being erased, or that was interrupted: destroy it with purge=true, then try again")
+        spec = merge_spec(record["spec"], asked)
+        differs = bool(spec != record["spec"])
+        news = noted(record, params["renew"], time.time()) | ({"spec": spec} if differs and params["keep"] else {})
+        settled = False
+        if not check_mode:
+            if news:
+                record["index"] = claims.write(record | news, record["index"])
+            settled = claims.settle(record | news, asked, always=differs)
+        records[asked["name"]] = record | news | {"spec": spec}
+        if differs and not params["keep"]:
+            unkept.append(record["name"])
+        return bool(news) or settled
+
     def settle(asked: Mapping[str, Any]) -> bool:
         """Bring what the job reads, and what was asked for now, up to date."""
         record = records[asked["name"]]
-        revived = bool(record.get("destroyed"))
-        if revived and not check_mode:
-            record["destroyed"] = 0
-            record["index"] = claims.write(record, record["index"])
-        spec = merge_spec(record["spec"], asked)
-        differs = bool(spec != record["spec"])
-        record["spec"] = spec
-        if differs and not params["keep"]:
-            unkept.append(record["name"])
-        if check_mode:
-            return revived or (differs and params["keep"])
-        if differs and params["keep"]:
-            claims.write(record, record["index"])
-        settled = claims.settle(record, always=differs)
-        return revived or settled or (differs and params["keep"])
+        for _attempt in range(TRIES - 1):
+            try:
+                return settle_once(record, asked)
+            except NomadConflict:
+                record = claims.read_again(asked["name"])
+        return settle_once(record, asked)
 
     outcomes = client.map(settle, databases)
     failures = [f"{outcome.item['name']}: {outcome.error}" for outcome in outcomes if outcome.error]
@@ -235,6 +278,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     return {
         "changed": bool(changed),
         "databases": [{key: records[one["name"]][key] for key in RETURNED} for one in databases],
+        "states": [{key: records[one["name"]].get(key) for key in ("name", "volume", "index")} for one in databases],
         "names_created": [record["name"] for record in created if record["created"]],
         "names_unkept": sorted(unkept),
         "diff": {"before": "", "after": "".join(f"+ {name}\n" for name in changed)},

@@ -27,6 +27,8 @@ CLOSED = "is not permitted to log in"
 
 def due(record: Mapping[str, Any], retention: int, now: float) -> str:
     """What is to be done with it: destroy (its ttl is over), erase (so is the retention time), or nothing."""
+    if record.get("erasing"):
+        return "erase"
     if record["spec"].get("protect"):
         return ""
     if record["destroyed"]:
@@ -36,9 +38,9 @@ def due(record: Mapping[str, Any], retention: int, now: float) -> str:
 
 
 def expiry(record: Mapping[str, Any]) -> int | None:
-    """When its ttl, which counts from its creation, is over; seconds since 1970."""
+    """When its ttl, which counts from its creation or its renewal, is over; seconds since 1970."""
     length = seconds(record["spec"].get("ttl") or "")
-    return None if length is None else int(record["created_at"]) + length
+    return None if length is None else int(record.get("renewed") or record["created_at"]) + length
 
 
 def described(record: Mapping[str, Any], retention: int, now: float) -> dict[str, Any]:

@@ -39,7 +39,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     for kind, (names, module, state) in todo.items():
         if not names:
             continue
-        given = with_defaults(module.ARGUMENT_SPEC, connection | {"names": names, "state": state})
+        # Somebody may have brought one of them back, or given it a longer ttl, since.
+        again = {"due_retention": params["retention"]} if module is database_release else {}
+        given = with_defaults(module.ARGUMENT_SPEC, connection | {"names": names, "state": state} | again)
         # One kind's failure is no reason to let the others wait.
         try:
             done = module.run(given, check_mode)

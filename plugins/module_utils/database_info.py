@@ -88,7 +88,7 @@ def with_details(
         except NomadNotFound:
             return None
         full = one | details.described(record, retention or int(now), now)
-        full["state"] = "destroyed" if record["destroyed"] else one["state"]
+        full["state"] = "erasing" if record["erasing"] else "destroyed" if record["destroyed"] else one["state"]
         if not details.selected(full["labels"], labels):
             return None
         if params["statistics"] and one["state"] == "running":

@@ -16,8 +16,10 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadConflict, NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS
 
@@ -92,6 +94,10 @@ def read_record(client: NomadClient, name: str) -> dict[str, Any]:
         "spec": json.loads(items["spec"]),
         # When it was destroyed, in seconds since 1970; 0 for a database that lives.
         "destroyed": int(items.get("destroyed", 0)),
+        # Somebody erases it, or began to and was interrupted: nothing brings it back.
+        "erasing": bool(items.get("erasing")),
+        # What its ttl counts from, in seconds since 1970, where that is not its creation.
+        "renewed": int(items.get("renewed", 0)),
         "index": variable["ModifyIndex"],
         # Nanoseconds. https://developer.hashicorp.com/nomad/api-docs/variables/variables
         "created_at": variable["CreateTime"] // 1_000_000_000,
@@ -103,10 +109,32 @@ def write_record(client: NomadClient, record: Mapping[str, Any], index: int) -> 
     """The record's new index; NomadConflict if somebody else was quicker."""
     items = {key: record[key] for key in ("version", "volume")}
     items |= {key: json.dumps(record[key], sort_keys=True) for key in ("logins", "spec")}
-    if record.get("destroyed"):
-        items["destroyed"] = str(record["destroyed"])
+    items |= {key: str(int(record[key])) for key in ("destroyed", "erasing", "renewed") if record.get(key)}
     return int(client.variables.write(RECORDS + record["name"], items, cas=index)["ModifyIndex"])
 
 
-def write_wanted(client: NomadClient, record: Mapping[str, Any]) -> None:
-    client.variables.write(WANTED + record["name"], {"wanted": wanted(record)})
+def find_record(client: NomadClient, name: str) -> dict[str, Any] | None:
+    try:
+        return read_record(client, name)
+    except NomadNotFound:
+        return None
+
+
+def write_wanted(client: NomadClient, record: Mapping[str, Any], asked: Mapping[str, Any] | None = None) -> None:
+    """Write what the job reads: what follows from the record, and from what is asked for and not kept yet.
+
+    Whoever writes it looks at the record once more afterwards. So of two runs that change one record at once, the one that
+    writes last has written what follows from both; and nothing is left of a database that is erased meanwhile.
+    """
+    path = WANTED + record["name"]
+    while True:
+        now = dict(record) | {"spec": dict(record["spec"]) | dict(asked or {})}
+        index = client.variables.write(path, {"wanted": wanted(now)})["ModifyIndex"]
+        found = find_record(client, record["name"])
+        if found is None or found["erasing"]:
+            with suppress(NomadConflict):
+                client.variables.delete(path, cas=index)
+            raise NomadNotFound("it was erased by another run meanwhile; provision it again")
+        if found["index"] == record["index"]:
+            return
+        record = found

@@ -2,6 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The end of databases: stopped, destroyed (stopped, and erased once the retention time is over), or erased.
 
+What ends a database notes so in its record before it does anything, and a run that provisions one looks at its record
+after it has done all. So of two such runs at once either the one that ends finds what the other made, or the other finds
+the note (database_confirm.py).
+
 Erasing goes from the outside in, the record last, so that an interrupted run is finished by running it again: as long
 as the record is there, the database is known and so is its volume.
 """
@@ -10,13 +14,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_record import WANTED, read_record, write_record
+from ansible_collections.infinite.databases.plugins.module_utils import database_details as details
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import option_seconds
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import WANTED, find_record, write_record
 from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     BatchFailed,
     InvalidInput,
     JobFailed,
+    NomadConflict,
     NomadNotFound,
 )
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
@@ -33,14 +41,8 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
     "names": {"type": "list", "elements": "str", "required": True},
     "state": {"type": "str", "choices": ["stopped", "destroyed", "erased"], "default": "destroyed"},
+    "due_retention": {"type": "str"},
 }
-
-
-def find_record(client: NomadClient, name: str) -> dict[str, Any] | None:
-    try:
-        return read_record(client, name)
-    except NomadNotFound:
-        return None
 
 
 def check_protection(records: Sequence[Mapping[str, Any]]) -> None:
@@ -53,18 +55,50 @@ def check_protection(records: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
+def note(client: NomadClient, record: dict[str, Any], purge: bool, retention: int | None) -> dict[str, Any] | None:
+    """The record with a note that it ends; None if it is gone, or no longer due where that is what it ends for.
+
+    Who erases always writes, though another may have: the record is then the last one's to delete.
+    """
+    found: dict[str, Any] | None = record
+    while found:
+        if retention is not None and details.due(found, retention, time.time()) != ("erase" if purge else "destroy"):
+            return None
+        if not purge and (found["destroyed"] or found["erasing"]):
+            return found
+        noted = found | ({"erasing": True} if purge else {"destroyed": int(time.time())})
+        try:
+            return noted | {"index": write_record(client, noted, found["index"])}
+        except NomadConflict:
+            found = find_record(client, record["name"])
+            check_protection([found] if found else [])
+    return None
+
+
+def owner(client: NomadClient, volume: str) -> str | None:
+    try:
+        return str(client.variables.read(CLAIMS + volume)["Items"]["database"])
+    except NomadNotFound:
+        return None
+
+
 def erase(client: NomadClient, record: Mapping[str, Any], volumes: Mapping[str, str]) -> None:
     """Everything of a database whose job has ended."""
     name, volume = record["name"], record["volume"]
-    owner = client.variables.read(CLAIMS + volume)["Items"]["database"] if volume in volumes else name
-    if owner != name:
-        raise InvalidInput(
-            f"its volume {volume} is claimed by {owner}; nothing of it was erased, see `nomad var get {CLAIMS}{volume}`"
-        )
     if volume in volumes:
-        remove(client, volume, volumes[volume], client.namespace)
-    for path in (CLAIMS + volume, WANTED + name, RECORDS + name):
+        claimed_by = owner(client, volume)
+        if claimed_by not in (name, None):
+            raise InvalidInput(
+                f"its volume {volume} is claimed by {claimed_by}; nothing of it was erased, see `nomad var get {CLAIMS}{volume}`"
+            )
+        # Without a claim another run has just removed it.
+        if claimed_by:
+            remove(client, volume, volumes[volume], client.namespace)
+    for path in (CLAIMS + volume, WANTED + name):
         client.variables.delete(path)
+    # Unless somebody else erases it, too, and will be last.
+    with suppress(NomadConflict):
+        client.variables.delete(RECORDS + name, cas=record["index"])
 
 
 def end_jobs(client: NomadClient, jobs: Sequence[str], purge: bool) -> None:
@@ -81,14 +115,21 @@ def end_jobs(client: NomadClient, jobs: Sequence[str], purge: bool) -> None:
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     purge, mark = params["state"] == "erased", params["state"] == "destroyed"
+    due = params.get("due_retention")
+    retention = None if due is None else option_seconds("due_retention", due)
     records = [record for record in values(client.map(lambda name: find_record(client, name), params["names"])) if record]
     # A stop is no end: what is protected may rest.
     if purge or mark:
         check_protection(records)
+    marking = [record["name"] for record in records if mark and not record["destroyed"]]
+    if (purge or mark) and not check_mode:
+        found = values(client.map(lambda record: note(client, record, purge, retention), records))
+        records = [record for record in found if record]
     names = [record["name"] for record in records]
+    marking = [name for name in marking if name in names]
+    # Listed after the notes were made: a job that is registered later is taken back by the run that registered it.
     jobs = {job["ID"]: job for job in client.jobs.get()}
     ending = [name for name in names if name in jobs and (purge or not jobs[name]["Stop"])]
-    marking = [record for record in records if mark and not record["destroyed"]]
     result = {
         "changed": bool(ending or marking or (purge and records)),
         "stopped": ending,
@@ -99,7 +140,6 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if purge and records:
             remove_transfers(client, names)
         end_jobs(client, ending, purge)
-        values(client.map(lambda one: write_record(client, one | {"destroyed": int(time.time())}, one["index"]), marking))
         if purge and records:
             volumes = {volume["Name"]: volume["ID"] for volume in client.volumes.list()}
             outcomes = client.map(lambda record: erase(client, record, volumes), records)

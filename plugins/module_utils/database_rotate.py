@@ -91,7 +91,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         return new if new["logins"] != record["logins"] else None
 
     def write(record: dict[str, Any]) -> None:
-        write_record(client, record, record["index"])
+        record["index"] = write_record(client, record, record["index"])
         write_wanted(client, record)
 
     plans = client.map(plan, params["names"])

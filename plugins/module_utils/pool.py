@@ -41,7 +41,7 @@ META_VOLUME = "infinite_volume"
 # One container prepares so many: a container's start costs as much as a third of an initdb.
 VOLUMES_PER_JOB = 4
 # A claim whose database does not know of it belongs to a run that ended between two calls.
-UNUSED_CLAIM_SECONDS = 15 * 60
+UNUSED_CLAIM_SECONDS = 15 * 60.0
 # https://developer.hashicorp.com/nomad/docs/other-specifications/volume/host: the mkdir plugin's parameters.
 # 999 is the user postgres of the official image and of ours.
 PARAMETERS = {"uid": "999", "gid": "999", "mode": "0700"}
@@ -221,12 +221,13 @@ class Pool:
                     f"-namespace={self.client.namespace} {min(waiting)}` (is there memory and CPU left on the node?)"
                 )
 
-    def unused_claims(self, state: PoolState, now: float) -> list[dict[str, Any]]:
+    def unused_claims(self, state: PoolState, now: float, age: float | None = None) -> list[dict[str, Any]]:
         """Claims that no database's record confirms; only those old enough that their run must have ended."""
+        oldest = now - (UNUSED_CLAIM_SECONDS if age is None else age)
         old = [
             claim
             for claim in state.claims
-            if claim["Path"].removeprefix(CLAIMS) not in state.used and now - claim["CreateTime"] / 1e9 > UNUSED_CLAIM_SECONDS
+            if claim["Path"].removeprefix(CLAIMS) not in state.used and claim["CreateTime"] / 1e9 < oldest
         ]
         return [outcome.item for outcome in self.client.map(self._is_unused, old) if values([outcome])[0]]
 

@@ -51,6 +51,10 @@ options:
       - Without it, the answer has it and the record does not, until a second call when it is known to work.
     type: bool
     default: true
+  renew:
+    description: Let the databases' C(ttl) count from now.
+    type: bool
+    default: false
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -94,6 +98,11 @@ databases:
     created:
       description: Whether the record is new.
       type: bool
+states:
+  description: The name, volume and record's index of each database, for M(infinite.databases.database_confirm).
+  returned: success
+  type: list
+  elements: dict
 names_unkept:
   description: The names of the databases whose record lacks something of what was asked for, because O(keep) is not set.
   returned: success

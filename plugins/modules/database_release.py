@@ -38,6 +38,9 @@ options:
     type: str
     choices: [stopped, destroyed, erased]
     default: destroyed
+  due_retention:
+    description: Only end what is due, at the moment when it is ended, with a retention time such as C(7d).
+    type: str
 author:
   - Infinite Databases contributors (@infinite-databases)
 """

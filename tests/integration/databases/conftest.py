@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,18 @@ class Done:
     def changed(self) -> int:
         """From the recap."""
         return int(self.out.rpartition("changed=")[2].split()[0])
+
+
+def workers(pid: int) -> list[int]:
+    """A process's descendants. proc(5), /proc/pid/stat, fields 1 and 4."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for parent in found:
+        found += [child for child, of in parents.items() if of == parent]
+    return found[1:]
 
 
 class User:
@@ -94,7 +107,16 @@ class User:
         while not condition():
             assert process.poll() is None, "the run ended before it could be interrupted"
             time.sleep(0.002)
-        os.killpg(process.pid, signal.SIGKILL)
+        self.kill(process)
+
+    @staticmethod
+    def kill(process: subprocess.Popen[str]) -> None:
+        """SIGKILL a run and what does its tasks: Ansible's workers are in sessions of their own and would finish theirs."""
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGSTOP)
+            for pid in [*workers(process.pid), process.pid]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         process.communicate()
 
     def url(self, name: str) -> str:
