@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.infinite.databases.plugins.module_utils import preview
 from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url, job_variables
 
 
@@ -69,6 +70,22 @@ def run_seconds(_value: Any = None) -> float:
     return round(time.clock_gettime(time.CLOCK_BOOTTIME) - started, 1)
 
 
+def preview_name(key: Any, project: Any = "") -> str:
+    """The name of a pull request's database."""
+    try:
+        return preview.name_of(key, project)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from None
+
+
+def preview_labels(name: str, given: Any, known: Mapping[str, str] | None = None, source: str = "") -> dict[str, str]:
+    """The labels of a pull request's database."""
+    try:
+        return preview.labels_of(name, given, known, source)
+    except ValueError as error:
+        raise AnsibleFilterError(f"labels: {error}") from None
+
+
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -80,4 +97,6 @@ class FilterModule:
             "dns_records": dns_records,
             "run_seconds": run_seconds,
             "short_time": short_time,
+            "preview_name": preview_name,
+            "preview_labels": preview_labels,
         }

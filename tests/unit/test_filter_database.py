@@ -66,6 +66,8 @@ def test_names() -> None:
         "dns_records",
         "endpoints",
         "jobs",
+        "preview_labels",
+        "preview_name",
         "run_seconds",
         "short_time",
     }
