@@ -123,7 +123,7 @@ def test_many_runs_for_one_name(user: User) -> None:
     """New, and brought back: one database, one password, and each run says that it is there."""
     name = f"{PREFIX}many"
     for databases in ({"name": name}, {"name": name, "labels": {"team": "web"}}):
-        runs = [user.start("provision", databases=[databases]) for _run in range(4)]
+        runs = [user.start("provision", databases=[databases]) for _run in range(3)]
         codes = [(run.wait(180), *run.communicate()) for run in runs]
         assert [code for code in codes if code[0]] == []
         assert state(user, name) == "running"
