@@ -1,6 +1,7 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What role reaper's job runs, without Ansible: end what is past its time, a line for each thing done, and clean up after itself.
+"""What role reaper's job runs, without Ansible: end what is past its time and what killed runs left, a line for each thing done, and
+clean up after itself.
 
 A periodic job leaves a finished job for each run, and the servers of this platform forget none (job_gc_threshold).
 """
@@ -12,9 +13,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_expire
+from ansible_collections.infinite.databases.plugins.module_utils import database_expire, database_orphans
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import end_job
 from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
 
@@ -23,12 +24,17 @@ LINES = {
     "passwords": "{}: ended its old passwords, whose overlap was over",
     "destroyed": "{}: destroyed, since its ttl is over; to bring it back within {retention}, provision it with a longer one",
     "erased": "{}: erased, since it was destroyed longer than {retention} ago",
+    "jobs": "{}: there is no such database; removed the job that an interrupted run had left",
+    "credentials": "{}: there is no such database; removed the credentials that an interrupted run had left",
+    "transfers": "{}: ended a transfer that was interrupted; it changed nothing",
+    "volumes": "{}: gave this volume back to the pool, which an interrupted run had claimed",
+    "unexplained": "{}: its job and its volume are there, but not its record; nothing was done, see docs/troubleshooting.md",
 }
 
 
 def report(result: Mapping[str, Any], retention: str) -> list[str]:
     lines = [line.format(name, retention=retention) for kind, line in LINES.items() for name in result.get(kind, [])]
-    return lines or ["nothing was past its time"]
+    return lines or ["nothing to do"]
 
 
 def old_runs(jobs: Iterable[Mapping[str, Any]], parent: str, kept: int = KEPT_RUNS) -> list[str]:
@@ -43,24 +49,22 @@ def forget_old_runs(client: NomadClient, parent: str) -> None:
 
 
 def main() -> int:
-    params = with_defaults(
-        database_expire.ARGUMENT_SPEC,
-        {
-            "nomad_address": "unix:///secrets/api.sock",
-            "nomad_token_file": "/secrets/nomad_token",
-            "nomad_namespace": os.environ["NOMAD_NAMESPACE"],
-            "retention": os.environ["RETENTION"],
-        },
-    )
-    status = 0
-    result = database_expire.SPEC.execute(params, False)
-    if result.get("failed"):
-        print(result["msg"], file=sys.stderr)
-        status = 1
-    if result["changed"] or not status:
-        print("\n".join(report(result, params["retention"])))
+    connection = {
+        "nomad_address": "unix:///secrets/api.sock",
+        "nomad_token_file": "/secrets/nomad_token",
+        "nomad_namespace": os.environ["NOMAD_NAMESPACE"],
+    }
+    retention = os.environ["RETENTION"]
+    status, done = 0, dict[str, Any]()
+    for module, own in ((database_expire, {"retention": retention}), (database_orphans, {})):
+        result = module.SPEC.execute(with_defaults(module.ARGUMENT_SPEC, connection | own), False)
+        if result.get("failed"):
+            print(result["msg"], file=sys.stderr)
+            status = 1
+        done |= result
+    print("\n".join(report(done, retention)))
     try:
-        forget_old_runs(NomadClient(params), os.environ["NOMAD_JOB_PARENT_ID"])
+        forget_old_runs(NomadClient(with_defaults(CONNECTION_SPEC, connection)), os.environ["NOMAD_JOB_PARENT_ID"])
     except InfiniteError as error:
         print(error, file=sys.stderr)
         status = 1

@@ -28,7 +28,7 @@ def test_the_last_runs_are_kept() -> None:
 def test_a_line_for_each_thing_done() -> None:
     done = {"destroyed": ["a"], "erased": ["b", "c"], "passwords": []}
     assert [line.partition(",")[0] for line in reaper.report(done, "7d")] == ["a: destroyed", "b: erased", "c: erased"]
-    assert reaper.report({"destroyed": [], "erased": []}, "7d") == ["nothing was past its time"]
+    assert reaper.report({"destroyed": [], "erased": []}, "7d") == ["nothing to do"]
 
 
 def pack(directory: Path) -> Path:

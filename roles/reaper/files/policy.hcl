@@ -1,4 +1,4 @@
-# What database_expire and the reaper ask of Nomad. There is no submit-job: it can end jobs and run none.
+# What database_expire, database_orphans and the reaper ask of Nomad. There is no submit-job: it can end jobs and run none.
 namespace "databases" {
   capabilities = ["list-jobs", "read-job", "purge-job", "host-volume-read", "host-volume-delete"]
 
@@ -7,8 +7,9 @@ namespace "databases" {
     path "databases/*" {
       capabilities = ["read", "write", "list", "destroy"]
     }
+    # Whether a variable is what a database's job reads, or the lock of an interrupted transfer.
     path "nomad/jobs/*" {
-      capabilities = ["write", "list", "destroy"]
+      capabilities = ["read", "write", "list", "destroy"]
     }
     path "pool/*" {
       capabilities = ["read", "list", "destroy"]

@@ -139,8 +139,16 @@ def test_what_is_fresh_stays(user: User, reaper: Reaper, made: float) -> None:
     assert user.query(FRESH, "select 1") == user.query(GONE, "select 1") == 1
 
 
+def test_what_a_killed_run_left_goes(user: User, reaper: Reaper) -> None:
+    """More of it, and by the playbook, in test_orphans.py."""
+    user.client.variables.write(f"nomad/jobs/{PREFIX}never", {"wanted": ""})
+    user.let_the_reaper_pass()
+    assert f"{PREFIX}never: there is no such database; removed the credentials" in reaper.run()
+    assert not user.variable(f"nomad/jobs/{PREFIX}never")
+
+
 def test_finished_runs_are_forgotten(reaper: Reaper) -> None:
-    started = [reaper.start() for _ in range(KEPT_RUNS + 2)]
+    started = [reaper.start() for _number in range(KEPT_RUNS + 2)]
     for run in started[-2:]:
         reaper.end(run)
     reaper.run()
@@ -153,7 +161,7 @@ def test_finished_runs_are_forgotten(reaper: Reaper) -> None:
 def expire(user: User, *args: str) -> tuple[list[str], ...]:
     """Which of these databases expire.yml says that it destroyed, erased, and ended old passwords of; others may be due as well."""
     said = user.run("expire", *args, plain=True).out
-    kinds = re.fullmatch(r"(?:Would have|Have) destroyed (.*), erased (.*), and ended old passwords of (.*)\.\n", said)
+    kinds = re.search(r"^(?:Would have|Have) destroyed (.*), erased (.*), and ended old passwords of (.*)\.$", said, re.MULTILINE)
     assert kinds, said
     return tuple([name for name in kind.split(", ") if name.startswith(PREFIX)] for kind in kinds.groups())
 
