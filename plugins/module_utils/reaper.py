@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What role reaper's job runs, without Ansible: end what is past its time and what killed runs left, a line for each thing done, and
+"""What role reaper's job runs, without Ansible: end what is past its time and what killed runs left, with a line for each, and
 clean up after itself.
 
 A periodic job leaves a finished job for each run, and the servers of this platform forget none (job_gc_threshold).
