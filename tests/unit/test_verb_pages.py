@@ -72,6 +72,8 @@ def test_provision_tells_every_key() -> None:
             ("SOURCE_URL=postgresql://...  ", "-e db=mydb", "of one elsewhere"),
         ),
         ("-e '{\"databases\": [...]}'  these", ("", "-e '{\"databases\": [...]}'", "these")),
+        ("[-e file=/a/b.c]: without it, show them", ("", "[-e file=/a/b.c]", "without it, show them")),
+        ("-e db=mydb. It stays", ("", "-e db=mydb", "It stays")),
         ("(nothing)   all", ("", "(nothing)", "all")),
         ("-e is a template to Ansible", None),
         ("Besides: -e replace=true", None),

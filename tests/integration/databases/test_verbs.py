@@ -238,6 +238,7 @@ CHECKS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
         ("provision", {"labels": "a=b"}, "Check mode, nothing was changed."),
         ("list", {}, "running"),
         ("info", {}, "running"),
+        ("metrics", {}, "# HELP"),
         ("url", {}, "postgresql://"),
         ("env", {}, "DATABASE_URL=postgresql://"),
         ("logs", {"follow": True}, "database system is ready to accept connections"),
