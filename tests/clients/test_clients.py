@@ -46,16 +46,14 @@ def each(*but: str) -> pytest.MarkDecorator:
 
 
 def refused_at_once(client: Client, url: str) -> Answer:
-    """A program's start takes its time on a busy machine: one of two tries has to be fast."""
     __tracebackhide__ = True  # The URL has a password.
-    answers = [client(url)]
-    if answers[0].seconds >= AT_ONCE:
-        answers.append(client(url))
-    for answer in answers:
-        assert not answer.good
-        assert not re.search(UNRESOLVED, answer.text), "the test itself went wrong"
-    assert answers[-1].seconds < AT_ONCE
-    return answers[-1]
+    answer = client(url)
+    assert not answer.good
+    assert not re.search(UNRESOLVED, answer.text), "the test itself went wrong"
+    if answer.seconds >= AT_ONCE:
+        # A busy machine? What it takes to start the program and find a closed port does not count.
+        assert answer.seconds - client(re.sub(r":\d+/", ":1/", url)).seconds < AT_ONCE
+    return answer
 
 
 @each()
