@@ -52,7 +52,9 @@ class Client:
     def built(self) -> Path:
         """Where the program is, built once for its sources."""
         source = HERE / self.name
-        digest = hashlib.sha256(f"{self.build} {sys.version} {platform.machine()}".encode())
+        # Which virtual environment's Python it is does not matter.
+        command = self.build.replace(sys.executable, "python")
+        digest = hashlib.sha256(f"{command} {sys.version} {platform.machine()}".encode())
         for file in sorted(path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
             digest.update(f"{file.relative_to(source)} {file.stat().st_mode & 0o100}\0".encode() + file.read_bytes())
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -63,8 +65,8 @@ class Client:
                 with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=CACHE) as directory:
                     copy = Path(directory, self.name)
                     shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
-                    command = ["bash", "-euc", self.build]
-                    done = subprocess.run(command, cwd=copy, check=False, capture_output=True, text=True, timeout=900)
+                    bash = ["bash", "-euc", self.build]
+                    done = subprocess.run(bash, cwd=copy, check=False, capture_output=True, text=True, timeout=900)
                     if done.returncode != 0:
                         raise RuntimeError(f"{self.name}: {self.build}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
                     copy.rename(place)
