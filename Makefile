@@ -10,9 +10,16 @@ MAKEFLAGS += --no-print-directory
 
 # The options of the targets below: make provision db=mydb port=6432 args=--check
 db ?=
+labels ?=
 port ?=
 purge ?=
 role ?=
+follow ?=
+from ?=
+to ?=
+pr ?=
+project ?=
+state ?=
 region ?=
 args ?=
 
@@ -26,12 +33,15 @@ json = "$(subst ",\",$(subst \,\\,$(value $(1))))"
 given = $(filter command environment,$(origin $(1)))
 extra = $(if $(call given,$(1)),-e $(call quote,{"$(1)": $(call json,$(1))}))
 # The port that the environment was set up with stays, unless another is given.
-state := $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/infinite.databases/local
-recorded_port = $(shell sed -n 's/^database_port: *//p' '$(state)/connection.yml' 2>/dev/null)
+environment := $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/infinite.databases/local
+recorded_port = $(shell sed -n 's/^database_port: *//p' '$(environment)/connection.yml' 2>/dev/null)
 chosen_port = $(or $(value port),$(recorded_port))
 need_db = $(if $(call given,db),,$(error Which database? make $@ db=NAME))
+need_some = $(if $(call given,db)$(call given,labels),,$(error Which databases? make $@ db=NAME, or several db=A,B, or labels=KEY=VALUE))
+some = $(call extra,db) $(call extra,labels)
 
-.PHONY: help setup up provision list url env connect logs stop start restart rotate expire destroy drift image down clean
+.PHONY: help setup up provision list info url env connect logs stop start restart rotate import export preview
+.PHONY: destroy undestroy purge expire metrics drift image down clean
 .PHONY: test test-unit lint bench
 .DEFAULT_GOAL := help
 
@@ -60,8 +70,11 @@ provision: .venv/.ready ## db=NAME: make a database; without db, those of the in
 
 plain = ANSIBLE_STDOUT_CALLBACK=infinite.databases.plain ansible-playbook
 
-list: .venv/.ready ## List the databases and how many prepared volumes wait
-	@$(plain) list.yml $(args)
+list: .venv/.ready ## List the databases and how many prepared volumes wait (labels=KEY=VALUE: those)
+	@$(plain) list.yml $(some) $(args)
+
+info: .venv/.ready ## db=NAME: everything about it
+	$(need_db)@$(plain) info.yml $(call extra,db) $(args)
 
 # Nothing but the URL on stdout, so that it can stand in $(make -s url db=mydb).
 url: .venv/.ready ## db=NAME: print the database's URL
@@ -75,21 +88,37 @@ connect: .venv/.ready ## db=NAME: psql as the owner (role=ro: as another role)
 	$(need_db)@lines=$$($(plain) env.yml $(call extra,db) $(call extra,role)); \
 	    while IFS= read -r line; do export "$$line"; done <<< "$$lines"; exec psql $(args)
 
-logs: .venv/.ready ## db=NAME: the end of its server's log
-	$(need_db)@$(plain) logs.yml $(call extra,db) $(args)
+logs: .venv/.ready ## db=NAME: the end of its server's log (follow=true: and what comes)
+	$(need_db)@$(plain) logs.yml $(call extra,db) $(call extra,follow) $(args)
 
-stop start restart rotate: .venv/.ready
-	$(need_db)@$(plain) $@.yml $(call extra,db) $(call extra,role) $(args)
+stop start restart undestroy purge: .venv/.ready
+	$(need_some)@$(plain) $@.yml $(some) $(args)
 stop: ## db=NAME: refuse clients, keep everything
 start: ## db=NAME: run it again
 restart: ## db=NAME: restart its server
-rotate: ## db=NAME: a new password; the old one works for a day (role=ro: of another role)
+undestroy: ## db=NAME: bring a destroyed database back
+purge: ## db=NAME: destroy and erase it, for ever
+
+rotate: .venv/.ready ## db=NAME: a new password; the old one works for a day (role=ro: of another role)
+	$(need_some)@$(plain) rotate.yml $(some) $(call extra,role) $(args)
+
+import: .venv/.ready ## db=NAME from=OTHER: copy another database's data into it (or SOURCE_URL=... in the environment)
+	$(need_db)@$(plain) import.yml $(call extra,db) $(call extra,from) $(args)
+
+export: .venv/.ready ## db=NAME to=OTHER: the other way (or TARGET_URL=...)
+	$(need_db)@$(plain) export.yml $(call extra,db) $(call extra,to) $(args)
+
+preview: .venv/.ready ## pr=123: a database for a pull request (project=, from=; state=absent erases it)
+	@$(plain) preview.yml $(call extra,pr) $(call extra,project) $(call extra,from) $(call extra,state) $(args)
+
+metrics: .venv/.ready ## Figures of all databases, for Prometheus
+	@$(plain) metrics.yml $(args)
 
 expire: .venv/.ready ## Destroy what is past its ttl, erase what is past the retention time
 	@$(plain) expire.yml $(args)
 
 destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: erase it)
-	$(need_db)@ansible-playbook destroy.yml $(call extra,db) $(call extra,purge) $(args)
+	$(need_some)@ansible-playbook destroy.yml $(some) $(call extra,purge) $(args)
 
 drift: .venv/.ready ## Find jobs and names that somebody else changed, and put them right (args=--check: only tell)
 	@$(plain) drift.yml $(args)
@@ -111,7 +140,7 @@ test-unit: .venv/.dev ## Unit tests (no network)
 
 test: .venv/.dev ## All tests: lint, unit, integration, molecule
 	@scripts/environment-ready || $(MAKE) up args=
-	@pytest tests/lint tests/unit tests/integration tests/molecule
+	@pytest tests/lint tests/unit tests/integration tests/clients tests/molecule
 
 bench: .venv/.dev ## Measure what docs/performance.md promises
 	@python -m benchmarks $(args)
