@@ -245,7 +245,7 @@ job "postgres" {
           # otherwise call the owner's, if the owner made one that fits better.
           export PGOPTIONS="-c log_statement=none -c log_min_duration_statement=-1 -c log_min_duration_sample=-1
               -c log_min_error_statement=panic -c log_transaction_sample_rate=0 -c client_min_messages=warning
-              -c default_transaction_read_only=off -c search_path=pg_catalog"
+              -c default_transaction_read_only=off -c search_path=pg_catalog -c statement_timeout=0"
           exec psql -X -q -v ON_ERROR_STOP=1 -v name="$DATABASE" -d postgres <<'SQL'
           CREATE TEMP TABLE wanted (kind text, name text, login text, verifier text);
           \copy wanted FROM '/secrets/wanted' (DELIMITER ' ')

@@ -209,7 +209,7 @@ locals {
 
     restore = <<-SCRIPT
       # Restores what comes through the pipe, in one transaction that is committed only after both ends have said that all went
-      # well. Its standard output is for the module: `progress TABLES OF BYTES`, then `done ...`, `refused ...` or `failed ...`.
+      # well. Its standard output is for the module: `progress TABLES OF BYTES SOURCE`, and last how it ended.
       set -eu
       # A broken pipe is an error to be told, not the end of this script.
       trap '' PIPE
@@ -255,7 +255,7 @@ locals {
       $found
       END
       [ "$source_version" -le "$PG_VERSION" ] ||
-          end refused "the source is PostgreSQL $source_version, which pg_dump $PG_VERSION cannot read; use a database of version $source_version"
+          end refused "the source is PostgreSQL $source_version, which pg_dump $PG_VERSION cannot read; provision one of that version"
       [ "$target_version" -ge "$PG_VERSION" ] ||
           end refused "the target is PostgreSQL $target_version, which cannot take a dump of version $PG_VERSION; use a newer target"
       # Those of the first list that are not in the second.
