@@ -75,7 +75,7 @@ def race(user: User, kind: str, name: str, dice: random.Random) -> str:
     changed: dict[str, Any] = {"labels": {"round": str(dice.random())}} if dice.random() < 0.5 else {}
     changed |= {"memory": dice.choice([64, 72, 80])} if dice.random() < 0.5 else {}
     other = {} if verb == "expire" else {"db": name}
-    steps = [("provision", {"db": name, "database_timeout": 15, **changed}), (verb, {**other, **given})]
+    steps = [("provision", {"db": name, "database_timeout": 30, **changed}), (verb, {**other, **given})]
     dice.shuffle(steps)
     runs = [user.start(steps[0][0], plain=True, **steps[0][1])]
     time.sleep(dice.uniform(0, SECONDS))
