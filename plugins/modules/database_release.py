@@ -71,7 +71,7 @@ erased:
   type: list
   elements: str
 missing:
-  description: The names that no database has.
+  description: The names that no database has; with O(due_retention), also of those that are no longer due.
   returned: success
   type: list
   elements: str
