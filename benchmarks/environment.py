@@ -22,6 +22,7 @@ from ansible_collections.infinite.databases.plugins.module_utils import database
 from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, Pool, PoolState
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
 from benchmarks.report import wait_quiet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,9 +118,14 @@ class Environment:
 
     def claim(self, name: str) -> dict[str, Any]:
         """Credentials and a prepared volume, without the database."""
-        params = self.api | {"databases": [{"name": name}], "default_version": VERSION}
-        params |= {"images": self.images, "pool_job": self.pool_job}
-        record: dict[str, Any] = database_claim.run(params, False)["databases"][0]
+        params = self.api | {
+            "databases": [{"name": name}],
+            "default_version": VERSION,
+            "images": self.images,
+            "pool_job": self.pool_job,
+        }
+        done = database_claim.run(with_defaults(database_claim.ARGUMENT_SPEC, params), False)
+        record: dict[str, Any] = done["databases"][0]
         return record
 
     # The pool

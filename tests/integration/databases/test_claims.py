@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.infinite.databases.plugins.module_utils import database_claim, database_pool, database_release, pool
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadConflict
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
-from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec, with_defaults
 
 from .conftest import ROOT, User
 
@@ -34,7 +34,7 @@ class Site:
         self.images: dict[str, str] = user.known["database_images"]
 
     def execute(self, spec: ModuleSpec, check_mode: bool, fails: bool, **params: Any) -> Result:
-        result = spec.execute(self.connection | params, check_mode)
+        result = spec.execute(with_defaults(spec.argument_spec, self.connection | params), check_mode)
         assert bool(result.get("failed")) == fails, result
         return result
 
