@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils import database_details as details
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_names, check_selector, option_seconds
-from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import find_record
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, PoolState, read_lists, read_state
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
@@ -83,9 +83,8 @@ def with_details(
     now = time.time()
 
     def add(one: dict[str, Any]) -> dict[str, Any] | None:
-        try:
-            record = read_record(client, one["name"])
-        except NomadNotFound:
+        record = find_record(client, one["name"])
+        if record is None:
             return None
         full = one | details.described(record, retention or int(now), now)
         full["state"] = "erasing" if record["erasing"] else "destroyed" if record["destroyed"] else one["state"]

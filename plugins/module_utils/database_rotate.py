@@ -15,13 +15,13 @@ from typing import Any
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import option_seconds
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import (
     ROLES,
+    find_record,
     new_password,
     other_login,
-    read_record,
     write_record,
     write_wanted,
 )
-from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, Outcome, values
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
@@ -76,12 +76,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
     def plan(name: str) -> dict[str, Any] | None:
         """The record as it shall be; None if it is so already."""
-        try:
-            record = read_record(client, name)
-        except NomadNotFound:
+        record = find_record(client, name)
+        if record is None:
             if params["state"] == "expired":
                 return None
-            raise InvalidInput("there is no such database") from None
+            raise InvalidInput("there is no such database")
         if params["state"] == "rotated":
             new = rotated(record, params["role"], now + overlap)
         elif params["state"] == "ended":

@@ -10,8 +10,8 @@ from typing import Any
 from ansible_collections.infinite.databases.plugins.module_utils.database_details import selected
 from ansible_collections.infinite.databases.plugins.module_utils.database_info import state_of
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_names, check_selector
-from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import find_record
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
@@ -46,14 +46,8 @@ def unfit(name: str, state: str, states: Sequence[str]) -> str:
 
 def read_all(client: NomadClient, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """The records of those that exist."""
-
-    def read(name: str) -> dict[str, Any] | None:
-        try:
-            return read_record(client, name)
-        except NomadNotFound:
-            return None
-
-    return {record["name"]: record for record in values(client.map(read, names)) if record}
+    found = values(client.map(lambda name: find_record(client, name), names))
+    return {record["name"]: record for record in found if record}
 
 
 def states_of(records: Mapping[str, Mapping[str, Any]], jobs: Iterable[Mapping[str, Any]]) -> dict[str, str]:
