@@ -138,7 +138,7 @@ lint: .venv/.dev ## ruff, mypy, ansible-lint
 test-unit: .venv/.dev ## Unit tests (no network)
 	@pytest tests/unit
 
-test: .venv/.dev ## All tests: lint, unit, integration, molecule
+test: .venv/.dev ## All tests: lint, unit, integration, client libraries, molecule
 	@scripts/environment-ready || $(MAKE) up args=
 	@pytest tests/lint tests/unit tests/integration tests/clients tests/molecule
 

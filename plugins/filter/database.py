@@ -29,7 +29,8 @@ def jobs(
 def endpoints(records: Sequence[Mapping[str, Any]], domain: str, port: int) -> list[dict[str, Any]]:
     """Each database's entry in postgresql_ready's list."""
     return [
-        {"host": f"{record['name']}.{domain}", "port": port} | {key: record[key] for key in ("name", "user", "password")}
+        {"host": f"{record['name']}.{domain}", "port": port, "extensions": record["spec"].get("extensions", [])}
+        | {key: record[key] for key in ("name", "user", "password")}
         for record in records
     ]
 

@@ -120,6 +120,9 @@ def limits(spec: Mapping[str, Any]) -> dict[str, str]:
         "temp_file_limit": ("temp_file_limit", "{}MB"),
     }
     found = {setting: form.format(spec[key]) for key, (setting, form) in forms.items() if key in spec}
+    # For these settings 0 would be no session's temporary files at all.
+    if spec.get("temp_file_limit") == 0:
+        found["temp_file_limit"] = "-1"
     if "connections" in spec:
         found["max_connections"] = str(int(spec["connections"]) + RESERVED_CONNECTIONS)
     return found

@@ -49,6 +49,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "extensions": {"type": "dict", "default": {}},
     "pool_job": {"type": "str", "required": True},
     "keep": {"type": "bool", "default": True},
+    "existing": {"type": "bool", "default": False},
     "renew": {"type": "bool", "default": False},
 }
 
@@ -219,6 +220,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     databases: list[dict[str, Any]] = params["databases"]
     known = [one["name"] for one in databases if claims.exists(one["name"])]
     records = {record["name"]: record for record in values(client.map(claims.read, known))}
+    gone = [one["name"] for one in databases if one["name"] not in records]
+    if params["existing"] and gone:
+        raise InvalidInput(f"{', '.join(gone)}: erased by another run meanwhile; provision it again")
     check_versions(databases, records)
     check_extensions(databases, records, params["default_version"], params["extensions"])
 
@@ -247,6 +251,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     def settle_once(record: dict[str, Any], asked: Mapping[str, Any]) -> bool:
         if record.get("erasing"):
             raise InvalidInput("is being erased, or that was interrupted: destroy it with purge=true, then try again")
+        if params["existing"] and record.get("destroyed"):
+            raise InvalidInput("was destroyed by another run meanwhile; provision it again to bring it back")
         spec = merge_spec(record["spec"], asked)
         differs = bool(spec != record["spec"])
         news = noted(record, params["renew"], time.time()) | ({"spec": spec} if differs and params["keep"] else {})

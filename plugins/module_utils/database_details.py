@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ select pg_database_size(current_database()),
 """
 # What PostgreSQL says to a login whose role the disk guard ended.
 CLOSED = "is not permitted to log in"
+FULL = re.compile("too many clients|remaining connection slots")
 
 
 def due(record: Mapping[str, Any], retention: int, now: float) -> str:
@@ -62,7 +64,7 @@ def described(record: Mapping[str, Any], retention: int, now: float) -> dict[str
 
 def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) -> dict[str, Any]:
     """Size in bytes, other connections and how many there may be, and the server's start in seconds since 1970; nothing where it
-    does not answer soon. And its state, where it is not simply running."""
+    does not answer soon. And its state, where it is not simply running, or that it answers and is full."""
     nothing: dict[str, Any] = {"size": None, "connections": None, "connection_limit": None, "started": None}
     # Without the library the table has gaps, as for a server that does not answer.
     if IMPORT_ERROR:
@@ -72,7 +74,7 @@ def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) ->
         with connect({**record, **place}, ca_cert, ANSWER_SECONDS, f"-c statement_timeout={ANSWER_SECONDS}s") as connection:
             row = connection.execute(STATISTICS).fetchone()
     except psycopg.Error as error:
-        return nothing | ({"state": "closed"} if CLOSED in str(error) else {})
+        return nothing | ({"state": "closed"} if CLOSED in str(error) else {"full": True} if FULL.search(str(error)) else {})
     *numbers, state = row or (*nothing.values(), None)
     return dict(zip(nothing, numbers, strict=True)) | ({"state": state} if state else {})
 

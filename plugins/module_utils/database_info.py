@@ -88,6 +88,9 @@ def with_details(
             return None
         full = one | details.described(record, retention or int(now), now)
         full["state"] = "erasing" if record["erasing"] else "destroyed" if record["destroyed"] else one["state"]
+        # A run that was killed between its note and the end of the job.
+        if record["destroyed"] and not full["due"] and one["state"] != "stopped":
+            full["due"] = "destroy"
         if not details.selected(full["labels"], labels):
             return None
         if params["statistics"] and one["state"] == "running":

@@ -58,7 +58,7 @@ def check_name(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{quoted(value)} is not a string")
     if not value:
-        raise ValueError("is empty")
+        raise ValueError("is empty; which database? Give its name, such as -e db=mydb")
     if value in RESERVED:
         raise ValueError(f"{quoted(value)} is reserved by PostgreSQL")
     if not NAME.fullmatch(value):
@@ -212,7 +212,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "connections": whole_number(5, 10_000, "connections"),
     "statement_timeout": whole_number(0, 2_000_000, "seconds"),
     "idle_timeout": whole_number(0, 2_000_000, "seconds"),
-    "temp_file_limit": whole_number(1, 2_000_000, "MiB"),
+    "temp_file_limit": whole_number(0, 2_000_000, "MiB"),
     "settings": check_settings,
     "extensions": check_extensions,
     "allowed_cidrs": check_cidrs,

@@ -62,10 +62,10 @@ def note(client: NomadClient, record: dict[str, Any], purge: bool, retention: in
     """
     found: dict[str, Any] | None = record
     while found:
-        if retention is not None and details.due(found, retention, time.time()) != ("erase" if purge else "destroy"):
-            return None
         if not purge and (found["destroyed"] or found["erasing"]):
             return found
+        if retention is not None and details.due(found, retention, time.time()) != ("erase" if purge else "destroy"):
+            return None
         noted = found | ({"erasing": True} if purge else {"destroyed": int(time.time())})
         try:
             return noted | {"index": write_record(client, noted, found["index"])}

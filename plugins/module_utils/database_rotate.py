@@ -31,6 +31,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "role": {"type": "str", "choices": [*ROLES], "default": "owner"},
     "overlap": {"type": "str", "default": "24h"},
     "state": {"type": "str", "choices": ["rotated", "ended", "expired"], "default": "rotated"},
+    "skip_rotated": {"type": "bool", "default": False},
 }
 
 
@@ -81,6 +82,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             if params["state"] == "expired":
                 return None
             raise InvalidInput("there is no such database")
+        if params["state"] == "rotated" and params["skip_rotated"] and "ending" in record["logins"][params["role"]]:
+            return None
         if params["state"] == "rotated":
             new = rotated(record, params["role"], now + overlap)
         elif params["state"] == "ended":

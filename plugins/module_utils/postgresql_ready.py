@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InfiniteError, InvalidInput
@@ -23,6 +23,8 @@ RETRY_SECONDS = 0.03
 RETRY_PART = 0.1
 RETRY_MOST = 1.0
 CONNECT_SECONDS = 5
+# They are made after the server answers.
+EXTENSION_SECONDS = 30
 # Many servers that start on one small node start one after the other.
 SECONDS_PER_DATABASE = 1
 
@@ -37,6 +39,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "name": {"type": "str", "required": True},
             "user": {"type": "str", "required": True},
             "password": {"type": "str", "required": True, "no_log": True},
+            "extensions": {"type": "list", "elements": "str", "default": []},
         },
     },
     "ca_cert": {"type": "path"},
@@ -78,8 +81,24 @@ def explain(text: str) -> str:
 
 
 def query(database: Mapping[str, Any], ca_cert: str | None) -> None:
+    """Returns when it has answered, and has its extensions."""
     with connect(database, ca_cert, CONNECT_SECONDS) as connection:
         connection.execute("select 1")
+        deadline = time.monotonic() + EXTENSION_SECONDS
+        while lacking := lacking_extensions(connection, database.get("extensions") or []):
+            if time.monotonic() > deadline:
+                raise NotReady(
+                    f"{database['name']} answers, but has no extension {', '.join(lacking)} after {EXTENSION_SECONDS} s; "
+                    "its log says why"
+                )
+            time.sleep(RETRY_SECONDS)
+
+
+def lacking_extensions(connection: psycopg.Connection[Any], wanted: Sequence[str]) -> list[str]:
+    if not wanted:
+        return []
+    there = {name for (name,) in connection.execute("select extname from pg_catalog.pg_extension")}
+    return [name for name in wanted if name not in there]
 
 
 def wait_for(database: Mapping[str, Any], ca_cert: str | None, start: float, timeout: float) -> float:

@@ -82,8 +82,8 @@ def labels_of(name: str, given: Any, known: Mapping[str, str] | None, source: st
     asked = check_labels(given) if given not in (None, "") else dict(known or {})
     # A URL is told without what may be a password.
     parts = urlsplit(source)
-    shown = f"{parts.hostname or ''}{parts.path}"[:LABEL_LENGTH] if parts.scheme else source
-    if known is None:
+    shown = (parts.hostname or "")[:LABEL_LENGTH] if parts.scheme else source
+    if known is None or (source and known.get(COPY) == PENDING):
         copy = {SOURCE: shown, COPY: PENDING} if source else {}
     else:
         copy = {key: known[key] for key in (SOURCE, COPY) if key in known}

@@ -55,6 +55,10 @@ options:
     description: Let the databases' C(ttl) count from now.
     type: bool
     default: false
+  existing:
+    description: Fail where a database was destroyed or erased, rather than bring it back or make it.
+    type: bool
+    default: false
 author:
   - Infinite Databases contributors (@infinite-databases)
 """

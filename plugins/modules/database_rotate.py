@@ -46,6 +46,12 @@ options:
     type: str
     choices: [rotated, ended, expired]
     default: rotated
+  skip_rotated:
+    description:
+      - With V(rotated), let those alone whose old password still works, rather than fail.
+      - So an interrupted run can be repeated.
+    type: bool
+    default: false
 author:
   - Infinite Databases contributors (@infinite-databases)
 """

@@ -48,6 +48,11 @@ options:
         description: The role's password.
         type: str
         required: true
+      extensions:
+        description: The extensions that it must have as well.
+        type: list
+        elements: str
+        default: []
   ca_cert:
     description: A file with the CA that signed the certificate. Without it, the system's CAs are trusted.
     type: path

@@ -94,6 +94,7 @@ def test_limits_are_settings() -> None:
     assert settings["statement_timeout"] == "30s"
     assert settings["idle_session_timeout"] == "600s"
     assert settings["temp_file_limit"] == "100MB"
+    assert variables(temp_file_limit=0)["settings"]["temp_file_limit"] == "-1", "none"
     assert "statement_timeout" not in variables()["settings"]
     assert variables(connections=50, settings={"max_connections": "7"})["settings"]["max_connections"] == "7", "own settings win"
 

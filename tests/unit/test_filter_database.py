@@ -33,7 +33,7 @@ def test_jobs_hold_no_password() -> None:
 
 def test_endpoints() -> None:
     assert endpoints(RECORDS[:1], "db.localhost", 6432) == [
-        {"host": "a.db.localhost", "port": 6432, "name": "a", "user": "a", "password": "secret-a"}
+        {"host": "a.db.localhost", "port": 6432, "extensions": [], "name": "a", "user": "a", "password": "secret-a"}
     ]
 
 

@@ -257,26 +257,36 @@ job "postgres" {
            WHERE kind = 'login' AND login <> name AND NOT pg_has_role(login, name, 'MEMBER') \gexec
           SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', login, verifier) FROM wanted JOIN pg_authid ON rolname = login
            WHERE kind = 'login' AND (NOT rolcanlogin OR rolpassword IS DISTINCT FROM verifier) \gexec
+          -- The disk guard may have taken it from one whose password has ended, but whose pg_cron jobs have not.
+          SELECT DISTINCT format('ALTER ROLE %I LOGIN', name) FROM wanted JOIN pg_roles ON rolname = name
+           WHERE kind = 'login' AND NOT rolcanlogin \gexec
           -- What is no longer wanted ends, its sessions too. All logins are ours: no role of a user's may create any.
-          CREATE TEMP TABLE ended AS SELECT rolname FROM pg_roles
-           WHERE rolcanlogin AND rolname <> 'postgres' AND rolname NOT IN (SELECT login FROM wanted WHERE kind = 'login');
-          SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname) FROM ended \gexec
-          SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN ended ON usename = rolname \g /dev/null
+          -- Without a password nobody can log in; without LOGIN the jobs that pg_cron runs for the role would end, too.
+          CREATE TEMP TABLE ended AS SELECT rolname FROM pg_authid
+           WHERE rolpassword IS NOT NULL AND rolname <> 'postgres' AND rolname NOT IN (SELECT login FROM wanted WHERE kind = 'login');
+          SELECT format('ALTER ROLE %I PASSWORD NULL', rolname) FROM ended \gexec
+          SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN ended ON usename = rolname
+           WHERE backend_type = 'client backend' \g /dev/null
           SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'name')
            WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
+          -- All or nothing: what has been done once is not looked at again.
+          BEGIN;
           SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname),
               format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', datname, rw), format('GRANT CONNECT ON DATABASE %I TO %I', datname, ro)
             FROM pg_database, (SELECT left(:'name', 60) || '_rw', left(:'name', 60) || '_ro') AS roles (rw, ro)
            WHERE datname = :'name' AND datacl IS NULL \gexec
+          COMMIT;
           SELECT coalesce(string_agg(name, ' '), '') AS extensions FROM wanted WHERE kind = 'extension' \gset
           \connect :"name"
           -- The owner's tables are open to the other roles from the beginning, and so are those that it makes later.
+          BEGIN;
           SELECT CASE WHEN given LIKE '%SCHEMAS%' THEN format('GRANT USAGE ON SCHEMA public TO %I', role) END,
               format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT %s TO %I', :'name', given, role) FROM
               (VALUES ('_rw', 'USAGE ON SCHEMAS'), ('_ro', 'USAGE ON SCHEMAS'), ('_rw', 'SELECT, INSERT, UPDATE, DELETE ON TABLES'),
                       ('_ro', 'SELECT ON TABLES'), ('_rw', 'USAGE, SELECT, UPDATE ON SEQUENCES'), ('_ro', 'SELECT ON SEQUENCES'))
                   AS rights (suffix, given), LATERAL (SELECT left(:'name', 60) || suffix) AS roles (role)
            WHERE NOT EXISTS (SELECT FROM pg_default_acl) \gexec
+          COMMIT;
           SELECT 'SET search_path = public', format('CREATE EXTENSION IF NOT EXISTS %I CASCADE', name), 'SET search_path = pg_catalog' FROM
               unnest(string_to_array(:'extensions', ' ')) AS extension (name)
            WHERE name NOT IN (SELECT extname FROM pg_extension) \gexec

@@ -42,10 +42,10 @@ SELECT format('ALTER ROLE %I NOLOGIN', rolname) FROM pg_roles WHERE rolcanlogin 
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
  WHERE datname IS NOT NULL AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%';
 """
-# A login that was ended for good, by a rotation, has no password.
+# Here all roles but PostgreSQL's own are logins; one that was ended for good, by a rotation, has no password.
 LIFT = """
 ALTER SYSTEM RESET default_transaction_read_only;
-SELECT format('ALTER ROLE %I LOGIN', rolname) FROM pg_authid WHERE NOT rolcanlogin AND rolpassword IS NOT NULL \\gexec
+SELECT format('ALTER ROLE %I LOGIN', rolname) FROM pg_roles WHERE NOT rolcanlogin AND rolname !~ '^pg_' \\gexec
 SELECT pg_reload_conf() \\g /dev/null
 """
 
