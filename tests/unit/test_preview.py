@@ -123,7 +123,9 @@ def test_labels_of_a_new_preview() -> None:
 def test_labels_hold_no_password() -> None:
     labels = preview.labels_of("pr-1", "", None, "postgresql://me:s3cret@db.example.com:5432/shop?password=s3cret")
     assert labels["preview-from"] == "db.example.com"
-    assert "ss" not in preview.labels_of("pr-1", "", None, "postgresql://u:pa/ss@h/db")["preview-from"], "not escaped as it should be"
+    assert "ss" not in preview.labels_of("pr-1", "", None, "postgresql://u:pa/ss@h/db")["preview-from"], (
+        "not escaped as it should be"
+    )
 
 
 def test_labels_of_a_preview_that_is_there() -> None:
@@ -133,7 +135,9 @@ def test_labels_of_a_preview_that_is_there() -> None:
     assert preview.labels_of("pr-1", {"team": "app"}, copied, "other") == copied | {"team": "app"}
     pending = copied | {"preview-copy": "pending"}
     assert preview.labels_of("pr-1", "", pending, "mydb") == pending
-    assert preview.labels_of("pr-1", "", pending, "other") == pending | {"preview-from": "other"}, "the first was a mistake, perhaps"
+    assert preview.labels_of("pr-1", "", pending, "other") == pending | {"preview-from": "other"}, (
+        "the first was a mistake, perhaps"
+    )
     assert preview.labels_of("pr-1", "", {"preview": "pr-1"}, "mydb") == {"preview": "pr-1"}
     forged = {"preview": "other", "preview-copy": "pending", "preview-from": "x"}
     assert preview.labels_of("pr-1", forged, {"preview": "pr-1"}, "") == {"preview": "pr-1"}
