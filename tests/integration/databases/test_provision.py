@@ -147,14 +147,16 @@ def running(user: User, name: str) -> str:
 
 
 def test_why_it_does_not_answer(user: User) -> None:
-    huge = {"name": "infinite-test-huge", "memory": 16_000_000}
-    done = user.run("provision", plain=True, fails=True, databases=[huge], database_timeout=1)
-    assert "infinite-test-huge at infinite-test-huge." in done.err
-    assert "did not answer within 1 s" in done.err
-    assert "Nomad says: is pending; no node can take it: group postgres: memory (exhausted on 1 nodes)" in done.err
+    name = "infinite-test-why"
+    wrong = {"name": name, "settings": {"shared_preload_libraries": "nosuch"}}
+    done = user.run("provision", plain=True, fails=True, databases=[wrong], database_timeout=6)
+    assert f"{name} at {name}." in done.err
+    assert "did not answer within 6 s" in done.err
+    assert "Nomad says: " in done.err
+    assert 'could not access file "nosuch"' in done.err, "the server's own reason"
     assert done.err.count("\n") == 1
     # Asked for what there is, the same database comes up.
-    assert "infinite-test-huge: updated" in user.run("provision", db="infinite-test-huge", memory=64).out
+    assert f"{name}: updated" in user.run("provision", databases=[{"name": name, "settings": {}}]).out
 
 
 def test_all_bad_descriptions_in_one_pass(user: User) -> None:
@@ -209,6 +211,9 @@ def test_no_database_asked_for(user: User) -> None:
 
 def test_what_no_node_has_room_for_is_said_at_once(user: User) -> None:
     name = "infinite-test-huge"
+    foretold = user.run("provision", "--check", plain=True, fails=True, db=name, memory=9_000_000, memory_max=9_000_000)
+    assert f"job {name}: no node can take it: " in foretold.err
+    assert not user.variable(f"databases/{name}")
     try:
         refused = user.run("provision", plain=True, fails=True, db=name, memory=9_000_000, memory_max=9_000_000)
         assert f"job {name}: no node can take it: group postgres: memory (exhausted on 1 nodes); ask for less" in refused.err
