@@ -12,7 +12,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.runner import M
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "names": {"type": "list", "elements": "str", "default": []},
     "address": {"type": "str"},
+    "addresses": {"type": "dict", "default": {}},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "marker": {"type": "str", "required": True},
     "all": {"type": "bool", "default": False},
@@ -67,15 +68,17 @@ def join(others: Sequence[str], entries: dict[str, str], begin: str, end: str) -
     return "\n".join([*others, *block]) + "\n"
 
 
-def plan(entries: dict[str, str], names: Iterable[str], address: str | None, keep: Iterable[str] | None = None) -> dict[str, str]:
-    """The entries as they should be: with an address names are added, without one removed. With ``keep``, no others stay."""
+def plan(
+    entries: dict[str, str], names: Iterable[str], addresses: Mapping[str, str] | None, keep: Iterable[str] | None = None
+) -> dict[str, str]:
+    """The entries as they should be: with addresses names are added, without them removed. With ``keep``, no others stay."""
     if keep is not None:
         kept = set(keep)
         entries = {name: value for name, value in entries.items() if name in kept}
-    if address is None:
+    if addresses is None:
         gone = set(names)
         return {name: value for name, value in entries.items() if name not in gone}
-    return entries | dict.fromkeys(names, address)
+    return entries | {name: addresses[name] for name in names}
 
 
 def read(path: str) -> str:
@@ -131,14 +134,15 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     bad = [name for name in names if not HOST_NAME.fullmatch(name)]
     if bad:
         raise InvalidInput(f"names: {ascii(bad[0])[:80]} is not a host name")
-    address = params["address"] if present else None
-    if present:
-        try:
-            ipaddress.ip_address(address or "")
-        except ValueError:
-            raise InvalidInput(f"address: {address!r} is not an IP address") from None
+    addresses = {name: params["addresses"].get(name, params["address"]) for name in names} if present else None
+    if addresses is not None:
+        for address in {params["address"], *addresses.values()}:
+            try:
+                ipaddress.ip_address(address or "")
+            except ValueError:
+                raise InvalidInput(f"address: {address!r} is not an IP address") from None
         # Most runs end here, without a lock.
-        names = [name for name in names if not resolves_to(name, str(address))]
+        names = [name for name in names if not resolves_to(name, addresses[name])]
     path = params["path"]
     begin, end = marks(params["marker"])
     keep = (params["names"] if present else []) if params["all"] else None
@@ -150,7 +154,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             others, entries = split(before.removesuffix("\n").split("\n") if before else [], begin, end)
         except InvalidInput as error:
             raise InvalidInput(f"{path}: {error}") from None
-        desired = plan(entries, names, address, keep)
+        desired = plan(entries, names, addresses, keep)
         changed = desired != entries
         after = join(others, desired, begin, end) if changed else before
         if changed and not check_mode:

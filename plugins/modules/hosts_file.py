@@ -29,6 +29,10 @@ options:
   address:
     description: The address that they lead to. Needed for O(state=present).
     type: str
+  addresses:
+    description: The addresses of names that lead elsewhere, by name.
+    type: dict
+    default: {}
   state:
     description: Whether the names shall be there.
     type: str

@@ -35,7 +35,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def run(path: Path, names: Sequence[str] = (), check_mode: bool = False, **params: Any) -> dict[str, Any]:
-    defaults = {"names": list(names), "address": "192.0.2.1", "state": "present", "marker": "test", "all": False, "path": str(path)}
+    defaults = {"names": list(names), "address": "192.0.2.1", "addresses": {}, "state": "present", "marker": "test", "all": False}
+    defaults["path"] = str(path)
     return SPEC.execute(defaults | params, check_mode)
 
 
@@ -48,14 +49,15 @@ def test_round_trip(others: list[str], entries: dict[str, str]) -> None:
 
 @given(st.dictionaries(HOSTS, ADDRESSES), st.lists(HOSTS), ADDRESSES)
 def test_plan(entries: dict[str, str], names: list[str], address: str) -> None:
-    added = plan(entries, names, address)
+    addresses = dict.fromkeys(names, address)
+    added = plan(entries, names, addresses)
     assert set(added) == set(entries) | set(names)
     assert all(added[name] == address for name in names)
-    assert plan(added, names, address) == added, "again: nothing to do"
+    assert plan(added, names, addresses) == added, "again: nothing to do"
     removed = plan(added, names, None)
     assert removed == {name: value for name, value in entries.items() if name not in names}
     assert plan(entries, names, None, []) == {}
-    exact = plan(entries, names, address, names)
+    exact = plan(entries, names, addresses, names)
     assert exact == dict.fromkeys(names, address), "no others stay"
 
 
@@ -73,6 +75,14 @@ def test_add_remove_and_again(path: Path) -> None:
     assert not run(path, ["b.db.invalid"], state="absent")["changed"]
     assert run(path, ["a.db.invalid"], state="absent")["changed"]
     assert path.read_text() == OTHERS
+
+
+def test_names_of_several_nodes(path: Path) -> None:
+    addresses = {"b.db.invalid": "192.0.2.2", "not-asked-for.db.invalid": "192.0.2.3"}
+    done = run(path, ["a.db.invalid", "b.db.invalid"], addresses=addresses, all=True)
+    assert done["names"] == [("a.db.invalid", "192.0.2.1"), ("b.db.invalid", "192.0.2.2")]
+    assert not run(path, ["a.db.invalid", "b.db.invalid"], addresses=addresses, all=True)["changed"]
+    assert run(path, ["b.db.invalid"])["names"] == [("b.db.invalid", "192.0.2.1"), ("b.db.invalid", "192.0.2.2")], "it moved"
 
 
 def test_another_address_replaces(path: Path) -> None:
@@ -145,6 +155,7 @@ def test_half_a_block_is_left_alone(path: Path, text: str) -> None:
         ({"address": "localhost"}, "address: 'localhost' is not an IP address"),
         ({"address": None}, "address: None is not an IP address"),
         ({"address": "127.0.0.1 x"}, "is not an IP address"),
+        ({"names": ["a.db.invalid"], "addresses": {"a.db.invalid": "x"}}, "address: 'x' is not an IP address"),
         ({"path": "/nonexistent/hosts", "names": ["a.db.invalid"]}, "Cannot read /nonexistent (No such file or directory)"),
         ({"path": "/tmp/.nonexistent-hosts", "names": ["a.db.invalid"]}, "Cannot read /tmp/.nonexistent-hosts (No such"),
         ({"path": "/proc/version", "names": ["a.db.invalid"]}, "Cannot write /proc/version ("),
