@@ -140,7 +140,7 @@ test-unit: .venv/.dev ## Unit tests (no network)
 
 test: .venv/.dev ## All tests: lint, unit, integration, client libraries, molecule
 	@scripts/environment-ready || $(MAKE) up args=
-	@pytest tests/lint tests/unit tests/integration tests/clients tests/molecule
+	@pytest tests/lint tests/unit tests/integration tests/clients tests/collection tests/molecule
 
 bench: .venv/.dev ## Measure what docs/performance.md promises
 	@python -m benchmarks $(args)

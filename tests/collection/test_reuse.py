@@ -1,0 +1,177 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The playbooks of docs/reuse.md, run as they are there by somebody who has nothing but the collection's tarball."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+import requests
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from tests.aws.server import Aws
+
+PAGE = (ROOT / "docs" / "reuse.md").read_text()
+BLOCKS = dict(re.findall(r"^## (.*?)\n.*?^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+NODE, ADDRESS, NODES = "infinite-reuse-1", "172.30.54.51", "nodes.yml"
+INVENTORY = {
+    "all": {
+        "vars": {
+            "environment_name": "reuse",
+            "local_node_network": "infinite-molecule",
+            "local_node_subnet": "172.30.54.0/24",
+            "local_node_port": "",
+        },
+        "children": {
+            "infinite_hosts": {
+                "hosts": {
+                    NODE: {
+                        "local_node_address": ADDRESS,
+                        "ansible_connection": "community.docker.docker",
+                        "ansible_python_interpreter": "/usr/bin/python3",
+                    }
+                }
+            }
+        },
+    }
+}
+
+
+@dataclass
+class Somebody:
+    """A directory with an inventory, and the collection where ansible-galaxy has put it."""
+
+    home: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.home, env=self.environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def play(self, block: str, inventory: str = "localhost,") -> str:
+        (self.home / "playbook.yml").write_text(BLOCKS[block])
+        return self.run("ansible-playbook", "-i", inventory, "playbook.yml")
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    from tests.aws.server import Aws
+
+    with Aws() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def somebody(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Somebody:
+    home = tmp_path_factory.mktemp("somebody")
+    environment = {name: value for name, value in aws.environ(os.environ).items() if not name.startswith("ANSIBLE_")}
+    environment["ANSIBLE_COLLECTIONS_PATH"] = str(home / "collections")
+    who = Somebody(home, environment)
+    (home / NODES).write_text(yaml.safe_dump(INVENTORY))
+    who.run("ansible-galaxy", "collection", "build", "--output-path", str(home), str(ROOT))
+    (tarball,) = home.glob("infinite-databases-*.tar.gz")
+    # Those that it depends on are in the package ansible.
+    who.run("ansible-galaxy", "collection", "install", "--no-deps", "--offline", tarball.name)
+    return who
+
+
+@pytest.fixture(scope="module")
+def node(somebody: Somebody) -> Iterator[Callable[..., str]]:
+    """A bare Debian, and a way to run commands in it."""
+    somebody.run("ansible-playbook", "-i", NODES, "infinite.databases.local_up")
+    yield lambda *command: somebody.run("docker", "exec", NODE, *command)
+    somebody.run("ansible-playbook", "-i", NODES, "infinite.databases.local_down")
+
+
+@pytest.fixture(scope="module")
+def environment(somebody: Somebody) -> Iterator[dict[str, str]]:
+    """The local environment's connection, as Nomad's own command takes it."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state", "infinite.databases/local/connection.yml")
+    connection: dict[str, str] = yaml.safe_load(state.read_text())
+    somebody.environment |= {
+        "NOMAD_ADDR": connection["nomad_address"],
+        "NOMAD_TOKEN": Path(connection["nomad_token_file"]).read_text().strip(),
+        "NOMAD_CACERT": connection["nomad_ca_cert"],
+    }
+    yield connection
+    somebody.run("ansible-playbook", "-i", "localhost,", "infinite.databases.purge", "-e", "db=reuse-orders")
+
+
+def test_docker(somebody: Somebody, node: Callable[..., str]) -> None:
+    somebody.play("Docker on a host, configured for databases", NODES)
+    assert json.loads(node("docker", "info", "--format", "{{json .LiveRestoreEnabled}}")) is True
+
+
+def test_storage(somebody: Somebody, node: Callable[..., str]) -> None:
+    somebody.play("A file system with copy-on-write clones, in a loop file or on a disk", NODES)
+    node("sh", "-ec", "cd /srv/databases; echo kept > one; cp --reflink=always one two; grep kept two")
+
+
+def test_hosts_file(somebody: Somebody, node: Callable[..., str]) -> None:
+    somebody.play("Names in a host's hosts file, beside what else is there", NODES)
+    assert node("getent", "hosts", "orders.example.test").split() == ["203.0.113.10", "orders.example.test"]
+    assert NODE in node("getent", "hosts", NODE)
+
+
+def test_route53(somebody: Somebody, aws: Aws) -> None:
+    import boto3
+
+    client = boto3.client("route53", endpoint_url=aws.endpoint, aws_access_key_id="testing", aws_secret_access_key="testing")
+    zone = client.create_hosted_zone(Name="example.test", CallerReference="reuse")["HostedZone"]["Id"]
+    somebody.play("Records in Route53, those of others left alone")
+    records = client.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    assert [record["ResourceRecords"] for record in records if record["Type"] == "A"] == [[{"Value": "203.0.113.10"}]]
+
+
+def test_nomad(somebody: Somebody, environment: dict[str, str]) -> None:
+    url = f"{environment['nomad_address']}/v1/var/nomad/jobs/reuse?namespace=databases"
+    header = {"X-Nomad-Token": somebody.environment["NOMAD_TOKEN"]}
+    somebody.play("What only one job may read, in Nomad")
+    try:
+        answer = requests.get(url, headers=header, verify=environment["nomad_ca_cert"], timeout=10)
+        assert answer.json()["Items"] == {"color": "blue"}
+    finally:
+        requests.delete(url, headers=header, verify=environment["nomad_ca_cert"], timeout=10)
+
+
+def test_database(somebody: Somebody, environment: dict[str, str]) -> None:
+    somebody.play("A database, in an environment that is set up")
+    somebody.play("A database's URL, for a task of yours")
+    lines = somebody.run("ansible-playbook", "-i", "localhost,", "infinite.databases.env", "-e", "db=reuse-orders")
+    given = dict(re.findall(r"(PG[A-Z]+)=(\S+?)\"?,?$", lines, re.MULTILINE))
+    with psycopg.connect(
+        host=given["PGHOST"],
+        port=given["PGPORT"],
+        dbname=given["PGDATABASE"],
+        user=given["PGUSER"],
+        password=given["PGPASSWORD"],
+        sslmode="verify-full",
+        sslrootcert=given["PGSSLROOTCERT"],
+    ) as connection:
+        assert connection.execute("select count(*) from reused").fetchone() == (0,)
+
+
+def test_every_block_is_tested() -> None:
+    assert BLOCKS
+    assert len(BLOCKS) == PAGE.count("```yaml"), "each block has a heading of its own"
+    assert [block for block in BLOCKS if f'"{block}"' not in Path(__file__).read_text()] == []
+
+
+def test_it_is_the_tarball_that_ran(somebody: Somebody) -> None:
+    listed = json.loads(somebody.run("ansible-galaxy", "collection", "list", "infinite.databases", "--format", "json"))
+    assert [path for path in listed if "infinite.databases" in listed[path]][0].startswith(str(somebody.home))
