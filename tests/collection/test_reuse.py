@@ -43,6 +43,7 @@ INVENTORY = {
                         "local_node_address": ADDRESS,
                         "ansible_connection": "community.docker.docker",
                         "ansible_python_interpreter": "/usr/bin/python3",
+                        "ansible_become": False,
                     }
                 }
             }
@@ -63,9 +64,9 @@ class Somebody:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def play(self, block: str, inventory: str = "localhost,") -> str:
+    def play(self, block: str, *options: str) -> str:
         (self.home / "playbook.yml").write_text(BLOCKS[block])
-        return self.run("ansible-playbook", "-i", inventory, "playbook.yml")
+        return self.run("ansible-playbook", "playbook.yml", *options)
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +110,21 @@ def environment(somebody: Somebody) -> Iterator[dict[str, str]]:
         "NOMAD_CACERT": connection["nomad_ca_cert"],
     }
     yield connection
-    somebody.run("ansible-playbook", "-i", "localhost,", "infinite.databases.purge", "-e", "db=reuse-orders")
+    somebody.run("ansible-playbook", "infinite.databases.purge", "-e", "db=reuse-orders")
 
 
 def test_docker(somebody: Somebody, node: Callable[..., str]) -> None:
-    somebody.play("Docker on a host, configured for databases", NODES)
+    somebody.play("Docker on a host, configured for databases", "-i", NODES)
     assert json.loads(node("docker", "info", "--format", "{{json .LiveRestoreEnabled}}")) is True
 
 
 def test_storage(somebody: Somebody, node: Callable[..., str]) -> None:
-    somebody.play("A file system with copy-on-write clones, in a loop file or on a disk", NODES)
+    somebody.play("A file system with copy-on-write clones, in a loop file or on a disk", "-i", NODES)
     node("sh", "-ec", "cd /srv/databases; echo kept > one; cp --reflink=always one two; grep kept two")
 
 
 def test_hosts_file(somebody: Somebody, node: Callable[..., str]) -> None:
-    somebody.play("Names in a host's hosts file, beside what else is there", NODES)
+    somebody.play("Names in a host's hosts file, beside what else is there", "-i", NODES)
     assert node("getent", "hosts", "orders.example.test").split() == ["203.0.113.10", "orders.example.test"]
     assert NODE in node("getent", "hosts", NODE)
 
@@ -131,7 +132,8 @@ def test_hosts_file(somebody: Somebody, node: Callable[..., str]) -> None:
 def test_route53(somebody: Somebody, aws: Aws) -> None:
     import boto3
 
-    client = boto3.client("route53", endpoint_url=aws.endpoint, aws_access_key_id="testing", aws_secret_access_key="testing")
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "eu-central-1"}
+    client = boto3.client("route53", endpoint_url=aws.endpoint, **keys)
     zone = client.create_hosted_zone(Name="example.test", CallerReference="reuse")["HostedZone"]["Id"]
     somebody.play("Records in Route53, those of others left alone")
     records = client.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
@@ -152,17 +154,9 @@ def test_nomad(somebody: Somebody, environment: dict[str, str]) -> None:
 def test_database(somebody: Somebody, environment: dict[str, str]) -> None:
     somebody.play("A database, in an environment that is set up")
     somebody.play("A database's URL, for a task of yours")
-    lines = somebody.run("ansible-playbook", "-i", "localhost,", "infinite.databases.env", "-e", "db=reuse-orders")
-    given = dict(re.findall(r"(PG[A-Z]+)=(\S+?)\"?,?$", lines, re.MULTILINE))
-    with psycopg.connect(
-        host=given["PGHOST"],
-        port=given["PGPORT"],
-        dbname=given["PGDATABASE"],
-        user=given["PGUSER"],
-        password=given["PGPASSWORD"],
-        sslmode="verify-full",
-        sslrootcert=given["PGSSLROOTCERT"],
-    ) as connection:
+    shown = somebody.run("ansible-playbook", "infinite.databases.url", "-e", "db=reuse-orders")
+    (url,) = re.findall(r"postgres(?:ql)?://[^\s\"']+", shown)
+    with psycopg.connect(url) as connection:
         assert connection.execute("select count(*) from reused").fetchone() == (0,)
 
 
@@ -174,4 +168,4 @@ def test_every_block_is_tested() -> None:
 
 def test_it_is_the_tarball_that_ran(somebody: Somebody) -> None:
     listed = json.loads(somebody.run("ansible-galaxy", "collection", "list", "infinite.databases", "--format", "json"))
-    assert [path for path in listed if "infinite.databases" in listed[path]][0].startswith(str(somebody.home))
+    assert next(path for path in listed if "infinite.databases" in listed[path]).startswith(str(somebody.home))
