@@ -145,7 +145,7 @@ def check_cidrs(value: Any) -> list[str]:
 def check_labels(value: Any) -> dict[str, str]:
     """A mapping; or, where a shell makes that awkward, `team=web,tier=dev`."""
     if isinstance(value, str) and all("=" in one for one in value.split(",")):
-        value = {key.strip(): text.strip() for key, _, text in (one.partition("=") for one in value.split(","))}
+        value = {key.strip(): text.strip() for key, _equals, text in (one.partition("=") for one in value.split(","))}
     if not isinstance(value, Mapping):
         raise ValueError(f"{quoted(value)} is not a mapping such as {{team: web}}, nor team=web")
     labels = {}

@@ -19,7 +19,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    description: Tells what would be copied. A database elsewhere is not connected to.
+    description: Tells what would be copied.
+    details: A database elsewhere is not connected to.
   diff_mode:
     support: none
     description: The change is a database.
