@@ -1,0 +1,119 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The collection as others get it: a tarball, and a copy below ansible_collections/, where ansible-test wants to be."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "infinite.databases"
+REQUIREMENTS = Path(__file__).parent / "requirements"
+
+Run = Callable[..., str]
+Venv = Callable[..., Path]
+
+
+def content(path: Path) -> bytes:
+    """A requirements file, with those that it includes."""
+    text = path.read_bytes()
+    return text + b"".join(content(path.parent / name) for name in re.findall(r"^-r (\S+)", text.decode(), re.MULTILINE))
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run a command; its output, or a failure that shows it. The tools of ``venv`` come first on the PATH."""
+
+    def run(command: Sequence[str | Path], cwd: Path = ROOT, venv: Path | None = None, **extra: str) -> str:
+        first = {"PATH": f"{venv}/bin:{os.environ['PATH']}"} if venv else {}
+        arguments = [str(argument) for argument in command]
+        done = subprocess.run(
+            arguments,
+            cwd=cwd,
+            env=os.environ | first | extra,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode != 0:
+            pytest.fail(f"{' '.join(arguments)}\n{done.stdout}", pytrace=False)
+        return done.stdout
+
+    return run
+
+
+def find_python(version: str) -> str:
+    """An interpreter of this version, from the PATH or pyenv."""
+    pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
+    for python in [*pyenv, f"python{version}"]:
+        if shutil.which(python):
+            return str(python)
+    pytest.skip(f"no Python {version} on this machine")
+
+
+@pytest.fixture(scope="session")
+def venv(run: Run) -> Venv:
+    """A virtual environment with tests/collection/requirements/NAME.txt, made once for each content of that file."""
+
+    def make(name: str, python: str = "3.11") -> Path:
+        requirements = REQUIREMENTS / f"{name}.txt"
+        path = CACHE / f"{name}-{python}-{hashlib.sha256(content(requirements)).hexdigest()[:12]}"
+        interpreter = find_python(python)
+        with (CACHE / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (path / ".ready").exists():
+                shutil.rmtree(path, ignore_errors=True)
+                run([interpreter, "-m", "venv", path])
+                run([path / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements])
+                (path / ".ready").touch()
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tools(venv: Venv) -> Path:
+    return venv("tools")
+
+
+def tracked() -> list[str]:
+    """What is in the repository, or will be with the next commit."""
+    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository's files at ansible_collections/infinite/databases."""
+    copy = tmp_path_factory.mktemp("source") / "ansible_collections" / "infinite" / "databases"
+    for name in tracked():
+        target = copy / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def tarball(source: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("tarball")
+    run(["ansible-galaxy", "collection", "build", "--output-path", directory], cwd=source)
+    return next(directory.glob("infinite-databases-*.tar.gz"))
+
+
+@pytest.fixture(scope="session")
+def installed(tarball: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tarball is installed, the directory that has ansible_collections in it."""
+    directory = tmp_path_factory.mktemp("installed")
+    run(["ansible-galaxy", "collection", "install", "--no-deps", "--collections-path", directory, tarball])
+    return directory
