@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: url
 short_description: The connection strings of databases
+version_added: 0.1.0
 description:
   - Reads databases' credentials from Nomad and returns a PostgreSQL connection string for each.
   - A stopped database has one, a destroyed one is refused.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_rotate
 short_description: Give databases' roles new passwords
+version_added: 0.1.0
 description:
   - Gives a role of each database a new login and password, which the database's URL names from then on. The old login works
     until the overlap is over. No session ends before then, and no server is restarted.

@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -16,17 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "infinite.databases"
-REQUIREMENTS = Path(__file__).parent / "requirements"
+NO_SUCH_PYTHON = 3  # scripts/tools
 
 Run = Callable[..., str]
 Venv = Callable[..., Path]
-
-
-def content(path: Path) -> bytes:
-    """A requirements file, with those that it includes."""
-    text = path.read_bytes()
-    return text + b"".join(content(path.parent / name) for name in re.findall(r"^-r (\S+)", text.decode(), re.MULTILINE))
 
 
 @pytest.fixture(scope="session")
@@ -53,33 +43,18 @@ def run() -> Run:
     return run
 
 
-def find_python(version: str) -> str:
-    """An interpreter of this version, from the PATH or pyenv."""
-    pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
-    for python in [*pyenv, f"python{version}"]:
-        if shutil.which(python):
-            return str(python)
-    pytest.skip(f"no Python {version} on this machine")
-
-
 @pytest.fixture(scope="session")
-def venv(run: Run) -> Venv:
-    """A virtual environment with tests/collection/requirements/NAME.txt, made once for each content of that file."""
+def venv() -> Venv:
+    """scripts/tools: a virtual environment with requirements/NAME.txt."""
 
-    def make(name: str, python: str = "3.11") -> Path:
-        requirements = REQUIREMENTS / f"{name}.txt"
-        path = CACHE / f"{name}-{python}-{hashlib.sha256(content(requirements)).hexdigest()[:12]}"
-        interpreter = find_python(python)
-        with (CACHE / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (path / ".ready").exists():
-                shutil.rmtree(path, ignore_errors=True)
-                run([interpreter, "-m", "venv", path])
-                run([path / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements])
-                (path / ".ready").touch()
-        return path
+    def find(name: str, python: str = "3.11") -> Path:
+        done = subprocess.run([ROOT / "scripts" / "tools", name, python], check=False, stdout=subprocess.PIPE, text=True)
+        if done.returncode == NO_SUCH_PYTHON:
+            pytest.skip(f"no Python {python} on this machine")
+        assert done.returncode == 0
+        return Path(done.stdout.strip())
 
-    return make
+    return find
 
 
 @pytest.fixture(scope="session")
