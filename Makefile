@@ -42,7 +42,7 @@ some = $(call extra,db) $(call extra,labels)
 
 .PHONY: help setup up provision list info url env connect logs stop start restart rotate import export preview
 .PHONY: destroy undestroy purge expire metrics drift image down clean
-.PHONY: test test-unit lint bench
+.PHONY: test test-unit test-collection lint changelog bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -138,9 +138,15 @@ lint: .venv/.dev ## ruff, mypy, ansible-lint
 test-unit: .venv/.dev ## Unit tests (no network)
 	@pytest tests/unit
 
-test: .venv/.dev ## All tests: lint, unit, integration, client libraries, molecule
+test-collection: .venv/.dev ## What is shipped: tarball, ansible-test, changelog, licences
+	@pytest tests/collection --deselect tests/collection/environment
+
+test: .venv/.dev ## All tests: lint, unit, the collection, integration, client libraries, molecule
 	@scripts/environment-ready || $(MAKE) up args=
-	@pytest tests/lint tests/unit tests/integration tests/clients tests/molecule
+	@pytest tests/lint tests/unit tests/collection tests/integration tests/clients tests/molecule
+
+changelog: ## Write changelogs/fragments into CHANGELOG.md, as the version of galaxy.yml
+	@tools=$$(scripts/tools tools); PATH=$$tools/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins --refresh-fragments
 
 bench: .venv/.dev ## Measure what docs/performance.md promises
 	@python -m benchmarks $(args)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.collection.repository import ROOT, tracked
+
 NO_SUCH_PYTHON = 3  # scripts/tools
 
 Run = Callable[..., str]
@@ -60,12 +61,6 @@ def venv() -> Venv:
 @pytest.fixture(scope="session")
 def tools(venv: Venv) -> Path:
     return venv("tools")
-
-
-def tracked() -> list[str]:
-    """What is in the repository, or will be with the next commit."""
-    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
-    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
 
 
 @pytest.fixture(scope="session")
