@@ -77,6 +77,7 @@ EXAMPLES = r"""
         name: mydb
         user: mydb
         password: "{{ mydb_password }}"
+    ca_cert: "{{ database_ca_cert }}"
 """
 
 RETURN = r"""
