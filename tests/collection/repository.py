@@ -12,5 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def tracked() -> list[str]:
     """What is in the repository, or will be with the next commit."""
-    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
     return [name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]

@@ -28,7 +28,9 @@ Started = Callable[[str, str], "subprocess.Popen[str]"]
 
 def write_pip_settings() -> None:
     """ansible-test lets nothing of the environment through to pip."""
-    names = {name.removeprefix("PIP_").lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")}
+    names = {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")
+    }
     if "REQUESTS_CA_BUNDLE" in os.environ:
         names.setdefault("cert", os.environ["REQUESTS_CA_BUNDLE"])
     settings = configparser.RawConfigParser()

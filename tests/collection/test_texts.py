@@ -39,7 +39,9 @@ def test_licences(source: Path, tools: Path, run: Run) -> None:
 def test_code_states_its_licence() -> None:
     code = [ROOT / name for name in tracked() if name.endswith((".py", ".yml", ".sh"))]
     heads = {path: path.read_text()[:400] for path in code if path.read_text().strip()}
-    assert [path for path, head in heads.items() if "GNU General Public License" not in head and "GPL-3.0-or-later" not in head] == []
+    assert [
+        path for path, head in heads.items() if "GNU General Public License" not in head and "GPL-3.0-or-later" not in head
+    ] == []
 
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
