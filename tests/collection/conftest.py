@@ -85,5 +85,5 @@ def tarball(source: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) ->
 def installed(tarball: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the tarball is installed, the directory that has ansible_collections in it."""
     directory = tmp_path_factory.mktemp("installed")
-    run(["ansible-galaxy", "collection", "install", "--no-deps", "--collections-path", directory, tarball])
+    run(["ansible-galaxy", "collection", "install", "--force", "--no-deps", "--collections-path", directory, tarball])
     return directory

@@ -50,7 +50,7 @@ def provide_get_pip(venv: Path) -> None:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with urllib.request.urlopen(GET_PIP.format(version), timeout=10) as answer:
+            with urllib.request.urlopen(GET_PIP.format(version), timeout=10) as answer:  # noqa: S310
                 path.write_bytes(answer.read())
         except OSError:
             shutil.copy(Path(__file__).with_name("pip_stand_in.py"), path)

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The examples in the documentation of all modules but those for AWS (../aws) work in the local environment, under names of the tests'.
+"""The examples in the documentation of the modules (for AWS: ../aws) work in the local environment, under names of the tests'.
 
 What an example speaks of is there: the databases mydb and mydb-copy, what an earlier example registered, files beside the playbook.
 """
