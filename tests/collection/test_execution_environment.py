@@ -35,7 +35,7 @@ def context(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def collections(installed: Path, run: Run) -> Path:
     """The collections that the definition pins; those of others are links to where Ansible's package has them."""
     have = yaml.safe_load(run(["ansible-galaxy", "collection", "list", "--format", "yaml"]))
-    packaged = next(Path(path) for path in have if "site-packages" in path)
+    packaged = next(Path(path) for path, found in have.items() if "amazon.aws" in found)
     wanted = {one["name"]: one.get("version") for one in DEFINITION["dependencies"]["galaxy"]["collections"]}
     # What community.docker depends on comes along.
     for name in [*(name for name, version in wanted.items() if version), "community.library_inventory_filtering_v1"]:

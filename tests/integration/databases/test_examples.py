@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 from tests.examples import examples, modules
 
@@ -64,11 +63,9 @@ def files(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, Any],
 @pytest.fixture
 def own_namespaces(client: NomadClient) -> Iterator[None]:
     yield
-    for name in NAMESPACES.values():
-        try:
-            client.endpoint("namespace").delete(name)
-        except NomadNotFound:
-            continue
+    for found in client.endpoint("namespaces").get():
+        if found["Name"] in NAMESPACES.values():
+            client.endpoint("namespace").delete(found["Name"])
 
 
 @pytest.mark.parametrize("module", modules(aws=False))
