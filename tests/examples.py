@@ -31,9 +31,9 @@ def modules(aws: bool) -> list[str]:
 
 
 def examples(module: str, names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The tasks, with other names for those that they have: whole words, each replaced once."""
-    words = "|".join(re.escape(name) for name in names)
-    text = re.sub(rf"(?<![\w/])({words})(?!\w)", lambda found: names[found[0]], texts(module)["EXAMPLES"])
+    """The tasks, with other names for those that they have: whole words, the longest that fits, but no part of a dotted name."""
+    words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    text = re.sub(rf"(?<![\w/.])({words})(?!\w)", lambda found: names[found[0]], texts(module)["EXAMPLES"])
     tasks: list[dict[str, Any]] = yaml.safe_load(text)
     assert any(f"infinite.databases.{module}" in task for task in tasks)
     return tasks

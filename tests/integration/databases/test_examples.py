@@ -79,7 +79,11 @@ def test_examples(
     module: str,
 ) -> None:
     names = {"mydb": MYDB, "db.example.com": user.domain, "postgres:17.6": image, "provisioner": "test-provisioner"}
-    names |= {"mydb.db.localhost": f"{MYDB}.db.localhost", "traefik": "test-traefik"}
+    names |= {
+        "mydb.db.localhost": f"{MYDB}.db.localhost",
+        "mydb.db.example.com": f"{MYDB}.{user.domain}",
+        "traefik": "test-traefik",
+    }
     if module.startswith("nomad_"):
         names |= NAMESPACES if module == "nomad_namespace" else {"databases": namespace}
     else:
