@@ -66,7 +66,7 @@ EXAMPLES = r"""
   infinite.databases.nomad_job_info:
     namespace: databases
     status: true
-  register: databases
+  register: found
 """
 
 RETURN = r"""
