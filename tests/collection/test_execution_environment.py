@@ -63,7 +63,7 @@ def clean(collections: Path, tools: Path, run: Run, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="module")
 def play(clean: Path, collections: Path, run: Run) -> Callable[..., str]:
     """ansible-playbook, with no setting and no collection of the clone's."""
-    settings = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_CONFIG": "/dev/null", "VIRTUAL_ENV": str(clean / "venv")}
+    settings = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "VIRTUAL_ENV": str(clean / "venv")}
 
     def play(verb: str, *arguments: Any) -> str:
         inventory = collections / "ansible_collections" / "infinite" / "databases" / "inventories" / "local"
