@@ -12,7 +12,7 @@ from typing import Any
 def htpasswd(password: str, user: str) -> str:
     """A user's line for basic authentication: `user:{SHA}...`, the one form that needs no library.
 
-    It is fast and has no salt, which is right for the 190 random bits that role traefik makes, and for nothing that a person thinks of.
+    It is fast and has no salt: right for the 190 random bits that role traefik makes, wrong for what a person thinks of.
     """
     digest = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
     return f"{user}:{{SHA}}{base64.b64encode(digest).decode()}"

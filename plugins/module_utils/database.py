@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import KEYS, MEBIBYTE, MEMORY, quoted
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import HOST_NAMES, KEYS, MEBIBYTE, MEMORY, quoted
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 # MiB. An empty database is 40, and its write-ahead log grows to max_wal_size and more between checkpoints.
@@ -60,6 +60,8 @@ def check_all(given: Any, versions: Sequence[str], domain: str, disk_quota: bool
         if name in places:
             problems.append(f"databases[{place}].name: {name!r} is also the name of databases[{places[name]}]")
         places.setdefault(name, place)
+        if name in HOST_NAMES:
+            problems.append(f"databases[{place}].name: {name}.{domain} is {HOST_NAMES[name]}; choose another name")
         if len(f"{name}.{domain}") > 253:
             problems.append(f"databases[{place}].name: {name!r} is too long for a host name below {domain}")
     if problems:
