@@ -21,7 +21,7 @@ SOCKET = "/alloc/data/status.sock"
 PORT = 8080
 GOOD, BAD, WAITING = ("running",), ("failed", "read-only"), ("starting",)
 NONE = "-"
-COLUMNS = ("Database", "State", "Size", "Connections", "Age", "Expires", "PostgreSQL")
+COLUMNS = ("Database", "State", "Size", "Connections", "Age", "PostgreSQL", "Expires")
 NUMBERS = ("Size", "Connections", "Age")
 
 STYLE = """
@@ -57,12 +57,13 @@ footer { margin-top: 1rem; }
   table { background: none; border: 0; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody { display: block; }
-  tr { display: grid; grid-template-columns: 1fr 1fr; margin-bottom: .5rem; padding: .5rem .875rem; background: var(--card);
+  tr { display: flex; flex-wrap: wrap; margin-bottom: .5rem; padding: .5rem .875rem; background: var(--card);
     border: 1px solid var(--line); border-radius: .5rem; }
-  tbody th, tbody td, .number { display: flex; gap: .5rem; padding: .125rem 0; border: 0; text-align: left; min-width: 0; }
-  tbody th { font-size: 1.0625rem; }
-  tbody .of { justify-content: flex-end; align-items: center; }
-  tbody td[data-label]::before { content: attr(data-label); color: var(--soft); }
+  tbody th, tbody td { flex: 0 0 50%; min-width: 0; padding: .125rem 0; border: 0; text-align: left; }
+  tbody th { flex: 0 0 calc(100% - 6.5rem); font-size: 1.0625rem; }
+  tbody td:nth-child(2) { flex: 0 0 6.5rem; text-align: right; }
+  tbody td:last-child { flex: 0 0 100%; }
+  td[data-label]::before { content: attr(data-label) " "; color: var(--soft); }
 }
 """
 # No script, nothing from elsewhere, and of styles this one only.
@@ -100,12 +101,12 @@ def ends(one: Mapping[str, Any], now: int) -> str:
 def row(one: Mapping[str, Any], now: int) -> str:
     connections = NONE if one["connections"] is None else str(one["connections"])
     return (
-        f'<tr><th scope="row">{escape(one["name"])}</th><td class="of">{badge(one["state"])}</td>'
+        f'<tr><th scope="row">{escape(one["name"])}</th><td>{badge(one["state"])}</td>'
         f'<td class="number" data-label="Size">{human(one["size"])}</td>'
         f'<td class="number" data-label="Connections">{connections}</td>'
         f'<td class="number" data-label="Age">{short_time(now - one["created"])}</td>'
-        f'<td data-label="Expires">{ends(one, now)}</td>'
-        f'<td data-label="PostgreSQL">{escape(one["version"])}</td></tr>'
+        f'<td data-label="PostgreSQL">{escape(one["version"])}</td>'
+        f'<td data-label="Expires">{ends(one, now)}</td></tr>'
     )
 
 
@@ -113,13 +114,11 @@ def summary(told: Mapping[str, Any]) -> str:
     databases = told["databases"]
     sizes = [one["size"] for one in databases if one["size"] is not None]
     connections = [one["connections"] for one in databases if one["connections"] is not None]
-    ready = sum(counts["ready"] for counts in told["pool"].values())
     figures = {
         "Databases": len(databases),
         "Running": sum(one["state"] in GOOD for one in databases),
         "Size": human(sum(sizes)) if sizes else NONE,
-        "Connections": sum(connections) if connections else 0,
-        "Spare volumes": ready,
+        "Connections": sum(connections),
     }
     return "<dl>" + "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in figures.items()) + "</dl>"
 
@@ -132,9 +131,14 @@ def table(told: Mapping[str, Any]) -> str:
     return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table>"
 
 
+def spare(told: Mapping[str, Any]) -> str:
+    counts = {version: of["ready"] for version, of in sorted(told["pool"].items())}
+    return "".join(f"{ready} prepared volumes for PostgreSQL {escape(version)}. " for version, ready in counts.items())
+
+
 def page(told: Mapping[str, Any], environment: str, domain: str, port: str) -> str:
     content = f'<p class="notice">{escape(told["problem"])}</p>' if "problem" in told else summary(told) + table(told)
-    when = "" if "problem" in told else f"{datetime.fromtimestamp(told['when'], UTC):%Y-%m-%d %H:%M:%S} UTC, "
+    when = "" if "problem" in told else f"{datetime.fromtimestamp(told['when'], UTC):%Y-%m-%d %H:%M:%S} UTC. {spare(told)}"
     places = {host.title(): f"https://{host}.{domain}:{port}/" for host in ("nomad", "traefik")}
     links = " and ".join(f'<a href="{escape(place)}">{label}</a>' for label, place in places.items())
     return f"""<!doctype html>
@@ -150,7 +154,7 @@ def page(told: Mapping[str, Any], environment: str, domain: str, port: str) -> s
 <body>
 <header><h1>{escape(domain)}</h1><p>PostgreSQL databases of the environment {escape(environment)}</p></header>
 <main>{content}</main>
-<footer>{when}every 30 seconds. More in {links}.</footer>
+<footer>{when}More in {links}.</footer>
 </body>
 </html>
 """
