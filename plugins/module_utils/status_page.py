@@ -59,7 +59,7 @@ footer { margin-top: 1rem; }
   table, tbody { display: block; }
   tr { display: flex; flex-wrap: wrap; margin-bottom: .5rem; padding: .5rem .875rem; background: var(--card);
     border: 1px solid var(--line); border-radius: .5rem; }
-  tbody th, tbody td { flex: 0 0 50%; min-width: 0; padding: .125rem 0; border: 0; text-align: left; }
+  tbody th, tbody td, tbody .number { flex: 0 0 50%; min-width: 0; padding: .125rem 0; border: 0; text-align: left; }
   tbody th { flex: 0 0 calc(100% - 6.5rem); font-size: 1.0625rem; }
   tbody td:nth-child(2) { flex: 0 0 6.5rem; text-align: right; }
   tbody td:last-child { flex: 0 0 100%; }
@@ -133,7 +133,7 @@ def table(told: Mapping[str, Any]) -> str:
 
 def spare(told: Mapping[str, Any]) -> str:
     counts = {version: of["ready"] for version, of in sorted(told["pool"].items())}
-    return "".join(f"{ready} prepared volumes for PostgreSQL {escape(version)}. " for version, ready in counts.items())
+    return "".join(f"Prepared volumes for PostgreSQL {escape(version)}: {ready}. " for version, ready in counts.items())
 
 
 def page(told: Mapping[str, Any], environment: str, domain: str, port: str) -> str:
