@@ -83,8 +83,8 @@ def browser(ca: str, hosts: str) -> Iterator[Browser]:
     with tempfile.TemporaryDirectory(prefix="infinite-test-browser-") as home:
         store = Path(home, ".pki", "nssdb")
         store.mkdir(parents=True)
-        for options in (["-N", "--empty-password"], ["-A", "-n", "ca", "-t", "C,,", "-i", ca]):
-            subprocess.run(["certutil", "-d", f"sql:{store}", *options], check=True)
+        for step in (["-N", "--empty-password"], ["-A", "-n", "ca", "-t", "C,,", "-i", ca]):
+            subprocess.run(["certutil", "-d", f"sql:{store}", *step], check=True)
         log = Path(home, "driver.log")
         with log.open("w") as output:
             command = ["chromedriver", "--port=0"]
