@@ -126,14 +126,20 @@ class Collector:
                 self.answered = time.monotonic()
             return self.answer
 
-    def publish(self) -> None:
-        """Write this node's figures, where there are other nodes and whenever they have changed."""
-        last: dict[str, Any] = {}
+    def publish(self, last: Figures) -> Figures:
+        """Write this node's figures for the others, if they are not those of the last time."""
+        now = local_figures(self.port)
+        if now != last:
+            self.client.variables.write(FIGURES + self.node, {"figures": json.dumps(now)})
+        return now
+
+    def keep_publishing(self) -> None:
+        """For as long as there are other nodes."""
+        last: Figures = {}
         while True:
             with suppress(InfiniteError):
-                if len(self.client.endpoint("nodes").get()) > 1 and (now := local_figures(self.port)) != last:
-                    self.client.variables.write(FIGURES + self.node, {"figures": json.dumps(now)})
-                    last = now
+                if len(self.client.endpoint("nodes").get()) > 1:
+                    last = self.publish(last)
             time.sleep(PUBLISHED)
 
 
@@ -159,7 +165,7 @@ def main() -> None:
     client = NomadClient(with_defaults(CONNECTION_SPEC, connection))
     retention = option_seconds("RETENTION", os.environ["RETENTION"])
     collector = Collector(client, os.environ["NODE"], int(os.environ["FIGURES_PORT"]), retention or 0)
-    Thread(target=collector.publish, daemon=True).start()
+    Thread(target=collector.keep_publishing, daemon=True).start()
     serve(collector, SOCKET)
 
 

@@ -107,7 +107,7 @@ def test_without_a_collector_it_says_so(tmp_path: Path) -> None:
 
 
 def test_figures_belong_to_the_node_of_the_volume() -> None:
-    told = {
+    told: dict[str, dict[str, Any]] = {
         "one": {"sizes": {"v1": 5}, "connections": {"172.17.0.2": 4}, "read_only": ["v1"]},
         "two": {"sizes": {}, "connections": {}},
     }

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,7 +85,11 @@ def pages(user: User) -> Pages:
 @pytest.fixture(scope="module")
 def made(user: User, pages: Pages) -> None:
     labels = {"owner": CANARY}
-    described = [{"name": LIVE, "settings": {"application_name": CANARY}}, {"name": BRIEF, "ttl": "1h"}, {"name": GONE}]
+    described: list[dict[str, Any]] = [
+        {"name": LIVE, "settings": {"application_name": CANARY}},
+        {"name": BRIEF, "ttl": "1h"},
+        {"name": GONE},
+    ]
     user.run("provision", databases=[one | {"labels": labels} for one in described])
     user.run("destroy", db=GONE)
     user.query(LIVE, "create table filled as select repeat('x', 1000) from generate_series(1, 20000)")
@@ -287,7 +292,8 @@ token = open("/secrets/nomad_token").read().strip() if os.path.exists("/secrets/
 for line in sys.stdin.read().split():
     method, path = line.split(",")
     connection = Socket("localhost")
-    connection.request(method, path, body="{}" if method == "PUT" else None, headers={"X-Nomad-Token": token} if token else {})
+    body = '{"Items": {"of": "a test"}}' if method == "PUT" else None
+    connection.request(method, path, body=body, headers={"X-Nomad-Token": token} if token else {})
     print(connection.getresponse().status)
 """
 
@@ -302,8 +308,11 @@ def in_task(user: User, task: str, program: str, text: str = "") -> str:
 def test_who_may_read_what(user: User, made: None) -> None:
     record = f"/v1/var/databases/{LIVE}?namespace=databases"
     asked = f"GET,{record} PUT,{record} GET,/v1/jobs?namespace=databases GET,/v1/nodes DELETE,/v1/job/{LIVE}?namespace=databases"
+    own = "PUT,/v1/var/status/infinite-test?namespace=databases"
     assert in_task(user, "page", ASK_NOMAD, asked).split() == ["401"] * 5, "the page has no identity at all"
-    assert in_task(user, "collector", ASK_NOMAD, asked).split() == ["200", "403", "200", "200", "403"], "the collector may read"
+    told = in_task(user, "collector", ASK_NOMAD, f"{asked} {own}").split()
+    user.client.variables.delete("status/infinite-test")
+    assert told == ["200", "403", "200", "200", "403", "200"], "the collector may read, and write its own"
     policy = user.client.endpoint("acl/policy").get("status")
     assert policy["JobACL"] == {"Namespace": "databases", "JobID": "_status", "Group": "status", "Task": "collector"}
     tasks = {task["Name"]: task for task in user.client.job.get("_status")["TaskGroups"][0]["Tasks"]}
@@ -338,3 +347,30 @@ def test_looking_costs_five_lists(user: User, made: None) -> None:
     (brief,) = [one for one in collector.collect()["databases"] if one["name"] == BRIEF]
     assert client.api_calls == before + 5 + 1
     assert brief["expires"] == brief["created"] + 7200
+
+
+def test_figures_of_another_node(user: User, made: None) -> None:
+    """Two collectors, one of which takes the place of another node's: what the first writes is what the second tells."""
+    client = NomadClient(with_defaults(CONNECTION_SPEC, user.connection))
+    volume = user.variable(f"databases/{LIVE}")["volume"]
+    (found,) = [one for one in user.client.volumes.list() if one["Name"] == volume]
+    told = {"sizes": {found["ID"]: 4711}, "connections": {}, "read_only": [found["ID"]]}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = Collector(client, found["NodeID"], server.getsockname()[1], 0)
+        thread = Thread(target=answer_once, args=(server, json.dumps(told)))
+        thread.start()
+        published = there.publish({})
+        thread.join()
+    assert published == told
+    try:
+        (live,) = [one for one in Collector(client, "no node", 9, 0).collect()["databases"] if one["name"] == LIVE]
+    finally:
+        user.client.variables.delete(f"status/{found['NodeID']}")
+    assert (live["size"], live["connections"], live["state"]) == (4711, 0, "read-only")
+
+
+def answer_once(server: socket.socket, text: str) -> None:
+    """As infinite-figures does."""
+    connection, _address = server.accept()
+    with connection:
+        connection.sendall(text.encode())
