@@ -79,7 +79,7 @@ def test_a_pull_request_from_its_opening_to_its_end(user: User, source: str) -> 
 
     # A database of a preview's name that is none.
     refused = user.run("preview", plain=True, fails=True, project=PROJECT, pr=8)
-    assert refused.err.startswith(f"{bystander}: there is a database of that name which is no preview")
+    assert refused.err.startswith(f"{bystander}: there is a database of that name which is not this preview; give")
     assert refused.err.count("\n") == 1
     user.run("preview", project=PROJECT, pr=8, state="absent")
     assert user.query(bystander, "select 1") == 1
