@@ -178,6 +178,16 @@ class Claims:
             state, fresh = None, []
         return created
 
+    def foretell(self, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The same in check mode, with volumes that they might get: Nomad's plan looks for room on a volume's node."""
+        given = dict(assign(wanted, self.pool.read().having("ready"))[0]) if wanted else {}
+        return [
+            {"name": one["name"], "user": one["name"], "password": "", "logins": {}, "version": one["version"]}
+            | {"volume": given[one["name"]].name if one["name"] in given else "from-the-pool"}
+            | {"spec": merge_spec({}, one), "created": True}
+            for one in wanted
+        ]
+
 
 def noted(record: Mapping[str, Any], renew: bool, now: float) -> dict[str, Any]:
     """What a run changes in a record whatever it asks for: a destroyed database lives again, and its ttl counts from now."""
@@ -237,11 +247,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         )
     changed = [one["name"] for one in missing]
     if check_mode:
-        created = [
-            {"name": one["name"], "user": one["name"], "password": "", "logins": {}, "version": one["version"]}
-            | {"volume": "from-the-pool", "spec": merge_spec({}, one), "created": True}
-            for one in missing
-        ]
+        created = claims.foretell(missing)
     else:
         created = claims.create_all(missing)
     records |= {record["name"]: record for record in created}
