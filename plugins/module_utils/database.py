@@ -8,11 +8,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import KEYS, MEBIBYTE, MEMORY, quoted
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import KEYS, MEBIBYTE, MEMORY, check_name, quoted
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 # MiB. An empty database is 40, and its write-ahead log grows to max_wal_size and more between checkpoints.
 LEAST_DISK = 1024
+
+
+def known_as(name: Any, place: str) -> str:
+    """What messages call a database: its name, where that is one."""
+    try:
+        return check_name(name)
+    except ValueError:
+        return place
 
 
 def check_one(where: str, given: Any, versions: Sequence[str], problems: list[str], disk_quota: bool = False) -> dict[str, Any]:
@@ -20,6 +28,7 @@ def check_one(where: str, given: Any, versions: Sequence[str], problems: list[st
     if not isinstance(given, Mapping):
         problems.append(f"{where}: {quoted(given)} is not a mapping such as {{name: mydb}}")
         return {}
+    where = known_as(given.get("name"), where)
     good: dict[str, Any] = {}
     for key, value in given.items():
         check = KEYS.get(key) if isinstance(key, str) else None
