@@ -235,7 +235,8 @@ def test_info(user: User, name: str) -> None:
 CHECKS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
     "running": [
         ("provision", {"memory": 128}, "would be updated, with a restart"),
-        ("provision", {"labels": "a=b"}, "Check mode, nothing was changed."),
+        ("provision", {}, "infinite-test-checked: unchanged"),
+        ("provision", {"labels": "a=b"}, "infinite-test-checked: would be updated\n"),
         ("list", {}, "running"),
         ("info", {}, "running"),
         ("metrics", {}, "# HELP"),
