@@ -207,6 +207,19 @@ def check_versions(databases: Sequence[Mapping[str, Any]], records: Mapping[str,
         raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
 
 
+def check_memory(databases: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> None:
+    """Of what one run gives, database.py has seen that it fits together."""
+    problems = []
+    for one in databases:
+        kept = records[one["name"]]["spec"].get("memory", 0) if one["name"] in records else 0
+        if "memory" not in one and one.get("memory_max", kept) < kept:
+            problems.append(
+                f"{one['name']}: memory_max {one['memory_max']} is less than its memory, which is {kept}; give a smaller memory, too"
+            )
+    if problems:
+        raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
+
+
 def check_extensions(
     databases: Sequence[Mapping[str, Any]],
     records: Mapping[str, Mapping[str, Any]],
@@ -234,6 +247,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["existing"] and gone:
         raise InvalidInput(f"{', '.join(gone)}: erased by another run meanwhile; provision it again")
     check_versions(databases, records)
+    check_memory(databases, records)
     check_extensions(databases, records, params["default_version"], params["extensions"])
 
     missing = [

@@ -106,7 +106,7 @@ def change(client: NomadClient, record: Mapping[str, Any], edit: Callable[[Mappi
             record = found
 
 
-def wait_until_taken(records: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> None:
+def wait_until_taken(records: Sequence[dict[str, Any]], params: Mapping[str, Any]) -> None:
     """Until each server takes the password that is offered."""
     role = params["role"]
     databases = [

@@ -22,7 +22,8 @@ attributes:
     description: The change is a secret.
   idempotent:
     support: partial
-    description: V(rotated) makes a new password each time, but finishes what was interrupted; the other states change nothing the second time.
+    description:
+      - V(rotated) makes a new password each time, but finishes what was interrupted. The others change nothing again.
 options:
   names:
     description: The databases' names.

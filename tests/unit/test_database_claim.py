@@ -134,6 +134,19 @@ def test_version_change_is_refused(asked: list[dict[str, Any]], refused: list[st
     assert all(part in str(caught.value) for part in refused)
 
 
+def test_less_than_the_memory_that_it_has_is_refused() -> None:
+    records = {name: {"spec": spec} for name, spec in (("a", {"memory": 300}), ("b", {}), ("c", {"memory": 300}))}
+    asked: list[dict[str, Any]] = [
+        {"name": "a", "memory_max": 300},
+        {"name": "b", "memory_max": 32},
+        {"name": "c", "memory": 64, "memory_max": 128},
+        {"name": "new", "memory_max": 32},
+    ]
+    claim.check_memory(asked, records)
+    with pytest.raises(InvalidInput, match="^Nothing was changed: a: memory_max 299 is less than its memory, which is 300; give"):
+        claim.check_memory([{"name": "a", "memory_max": 299}, *asked[1:]], records)
+
+
 def test_protection() -> None:
     records = [{"name": name, "spec": spec} for name, spec in (("a", {}), ("b", {"protect": True}), ("c", {"protect": False}))]
     release.check_protection([records[0], records[2]])

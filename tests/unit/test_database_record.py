@@ -60,8 +60,8 @@ def test_rotation() -> None:
     assert turned["logins"]["owner"] == made["logins"]["owner"]
     assert turned["logins"]["ro"]["user"] == "mydb_ro_b"
     assert turned["logins"]["ro"]["ending"] == made["logins"]["ro"] | {"until": NOW + 60}
-    assert record_of.wanted(turned) != record_of.wanted(made)
-    assert sorted(record_of.wanted(turned).splitlines()) == sorted(record_of.wanted(offer).splitlines()), "nothing new for the server"
+    lines = [set(record_of.wanted(one).splitlines()) for one in (offer, turned)]
+    assert lines[0] == lines[1], "nothing new for the server"
     with pytest.raises(InvalidInput, match="its old password of ro works until 2027-01-15"):
         rotate.offered(turned, "ro")
     with pytest.raises(InvalidInput, match="its password of ro was changed by another run meanwhile"):
