@@ -43,7 +43,10 @@ def check_one(where: str, given: Any, versions: Sequence[str], problems: list[st
     if "name" not in given:
         problems.append(f"{where}: has no name")
     if "version" in good and good["version"] not in versions:
-        problems.append(f"{where}.version: {good['version']} is not supported here; supported are {', '.join(versions)}")
+        problems.append(
+            f"{where}.version: {good['version']} is not supported here; supported are {', '.join(versions)}; "
+            "others are added to postgres_image_versions, by site.yml"
+        )
     if good.get("disk") and not disk_quota:
         problems.append(
             f"{where}.disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas; leave disk out"

@@ -214,7 +214,7 @@ def check_memory(databases: Sequence[Mapping[str, Any]], records: Mapping[str, M
         kept = records[one["name"]]["spec"].get("memory", 0) if one["name"] in records else 0
         if "memory" not in one and one.get("memory_max", kept) < kept:
             problems.append(
-                f"{one['name']}: memory_max {one['memory_max']} is less than its memory, which is {kept}; give a smaller memory, too"
+                f"{one['name']}: memory_max {one['memory_max']} is less than its memory, {kept}; give a smaller memory, too"
             )
     if problems:
         raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")

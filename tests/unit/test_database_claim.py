@@ -143,7 +143,7 @@ def test_less_than_the_memory_that_it_has_is_refused() -> None:
         {"name": "new", "memory_max": 32},
     ]
     claim.check_memory(asked, records)
-    with pytest.raises(InvalidInput, match="^Nothing was changed: a: memory_max 299 is less than its memory, which is 300; give"):
+    with pytest.raises(InvalidInput, match=r"^Nothing was changed: a: memory_max 299 is less than its memory, 300; give"):
         claim.check_memory([{"name": "a", "memory_max": 299}, *asked[1:]], records)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from .conftest import User
+from .conftest import ENVIRONMENT, ROOT, User
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,14 @@ def test_environment(user: User, name: str) -> None:
     assert (lines["PGUSER"], lines["PGPASSWORD"], lines["PGSSLMODE"]) == (login["user"], login["password"], "verify-full")
     with psycopg.connect(lines["DATABASE_URL"]) as connection:
         assert connection.execute("select current_user").fetchone() == (login["user"],)
+
+
+def test_connect(user: User, name: str) -> None:
+    """The one verb that is no playbook."""
+    if ENVIRONMENT != "local":
+        pytest.skip("make is for the local environment")
+    command = ["make", "connect", f"db={name}", "role=ro", "args=-Atc 'select current_user'"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == f"{name}_ro\n"
 
 
 def test_extensions(user: User, name: str) -> None:
