@@ -159,6 +159,7 @@ def expressions(text: str, known: dict[str, Any]) -> str:
 def test_the_workflow_for_github(user: User, pipeline: Pipeline) -> None:
     workflow = yaml.safe_load(GITHUB.read_text())
     assert workflow["permissions"] == {}
+    assert workflow["defaults"]["run"]["shell"] == "bash", "with pipefail, as it is run here"
     assert "event.pull_request.number" in workflow["concurrency"]["group"]
     (job,) = workflow["jobs"].values()
     assert job["permissions"] == {"pull-requests": "write"}
