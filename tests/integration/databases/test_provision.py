@@ -80,7 +80,14 @@ def test_a_list_in_one_run(user: User, first: str) -> None:
     assert user.query(large, "show search_path") == settings["search_path"]
     # What is left out keeps its value.
     assert user.run("provision", db=large).changed == 0
-    assert user.run("provision", db=large, settings={"work_mem": "9MB"}).changed > 0
+    names = (small, large, first)
+    since = {name: user.query(name, "select pg_postmaster_start_time()") for name in names}
+    changed: list[dict[str, Any]] = [{"name": small}, {"name": large, "settings": {"work_mem": "9MB"}}, {"name": first}]
+    foretold = user.run("provision", "--check", plain=True, databases=changed).out.splitlines()
+    assert {f"{small}: unchanged", f"{large}: would be updated, with a restart", f"{first}: unchanged"} < set(foretold)
+    assert user.run("provision", databases=changed).changed > 0
+    restarted = [name for name in names if user.query(name, "select pg_postmaster_start_time()") != since[name]]
+    assert restarted == [large], "that one alone"
     assert (user.query(large, "show work_mem"), user.query(large, "show shared_buffers")) == ("9MB", "128MB")
 
 
@@ -101,7 +108,7 @@ def test_check_mode_changes_nothing(user: User, first: str) -> None:
     databases = [{"name": "infinite-test-unborn"}, {"name": first, "memory": 100, "settings": {"work_mem": "5MB"}}]
     done = user.changes_nothing(lambda: user.run("provision", "--check", "--diff", databases=databases))
     assert "Check mode, nothing was changed." in done.out
-    assert "infinite-test-unborn: would be registered" in done.out
+    assert "infinite-test-unborn: would be created" in done.out
     assert f"{first}: would be updated" in done.out
     assert "work_mem=5MB" in done.out, "the diff says what would change"
     secrets = [user.login(first)["password"], *user.verifiers(first).values()]
