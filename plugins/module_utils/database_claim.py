@@ -253,11 +253,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     missing = [
         one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records
     ]
-    without_image = sorted({one["version"] for one in [*missing, *records.values()]} - set(params["images"]))
+    without_image = [
+        f"{one['name']}: there is no image of PostgreSQL {one['version']} here"
+        for one in [*missing, *records.values()]
+        if one["version"] not in params["images"]
+    ]
     if without_image:
         raise InvalidInput(
-            f"Nothing was changed: there is no image of PostgreSQL {', '.join(without_image)} here; "
-            "add it to postgres_image_versions and run site.yml"
+            f"Nothing was changed: {'; '.join(without_image)}; add the version to postgres_image_versions and run site.yml"
         )
     changed = [one["name"] for one in missing]
     if check_mode:
