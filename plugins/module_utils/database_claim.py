@@ -263,10 +263,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             f"Nothing was changed: {'; '.join(without_image)}; add the version to postgres_image_versions and run site.yml"
         )
     changed = [one["name"] for one in missing]
-    if check_mode:
-        created = claims.foretell(missing)
-    else:
-        created = claims.create_all(missing)
+    created = claims.foretell(missing) if check_mode else claims.create_all(missing)
     records |= {record["name"]: record for record in created}
 
     unkept: list[str] = []
