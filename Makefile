@@ -61,12 +61,12 @@ setup: ## Install Ansible and its libraries (into ~/.cache), link the collection
 up: .venv/.ready ## Run the local nodes and bootstrap them
 	@ansible-playbook local_up.yml site.yml $(if $(chosen_port),-e $(call quote,environment_port=$(chosen_port))) $(args)
 
-provision: .venv/.ready ## db=NAME: make a database; without db, those of the inventory
+provision: .venv/.ready ## db=NAME: make a database; without db, those of the inventory (labels=KEY=VALUE)
 	@if [[ ! ' $(args) ' =~ ' '(--check|-C)' ' ]] && ! scripts/environment-ready $(call quote,$(value port)); then \
 	    echo "The local environment is not running: setting it up (minutes the first time, seconds later)"; \
 	    $(MAKE) up args=; \
 	fi
-	@ansible-playbook provision.yml $(call extra,db) $(args)
+	@ansible-playbook provision.yml $(call extra,db) $(call extra,labels) $(args)
 
 plain = ANSIBLE_STDOUT_CALLBACK=infinite.databases.plain ansible-playbook
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ansible_collections.infinite.databases.plugins.module_utils.database_fit import Offer, check_fit
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import (
     WANTED,
     find_record,
@@ -196,47 +197,6 @@ def noted(record: Mapping[str, Any], renew: bool, now: float) -> dict[str, Any]:
     return revived or ({"renewed": int(now)} if renew and now - last >= RENEWAL_SECONDS else {})
 
 
-def check_versions(databases: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> None:
-    problems = [
-        f"{one['name']} is PostgreSQL {records[one['name']]['version']} and cannot become {one['version']} in place; "
-        "leave its version out, or provision a new name and copy the data"
-        for one in databases
-        if one["name"] in records and one.get("version") not in (None, records[one["name"]]["version"])
-    ]
-    if problems:
-        raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
-
-
-def check_memory(databases: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> None:
-    """Of what one run gives, database.py has seen that it fits together."""
-    problems = []
-    for one in databases:
-        kept = records[one["name"]]["spec"].get("memory", 0) if one["name"] in records else 0
-        if "memory" not in one and one.get("memory_max", kept) < kept:
-            problems.append(
-                f"{one['name']}: memory_max {one['memory_max']} is less than its memory, {kept}; give a smaller memory, too"
-            )
-    if problems:
-        raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
-
-
-def check_extensions(
-    databases: Sequence[Mapping[str, Any]],
-    records: Mapping[str, Mapping[str, Any]],
-    default_version: str,
-    available: Mapping[str, Sequence[str]],
-) -> None:
-    problems = []
-    for one in databases:
-        version = records[one["name"]]["version"] if one["name"] in records else one.get("version") or default_version
-        lacking = [name for name in one.get("extensions", []) if name not in available.get(version, [name])]
-        if lacking:
-            found = ", ".join(available[version])
-            problems.append(f"{one['name']}: PostgreSQL {version} has no extension {', '.join(lacking)} here; it has {found}")
-    if problems:
-        raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
-
-
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     claims = Claims(client, Pool(client, params["images"], params["pool_job"]))
@@ -246,22 +206,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     gone = [one["name"] for one in databases if one["name"] not in records]
     if params["existing"] and gone:
         raise InvalidInput(f"{', '.join(gone)}: erased by another run meanwhile; provision it again")
-    check_versions(databases, records)
-    check_memory(databases, records)
-    check_extensions(databases, records, params["default_version"], params["extensions"])
-
+    check_fit(
+        databases, records, Offer(params["default_version"], params["images"], params["extensions"]), params["renew"], time.time()
+    )
     missing = [
         one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records
     ]
-    without_image = [
-        f"{one['name']}: there is no image of PostgreSQL {one['version']} here"
-        for one in [*missing, *records.values()]
-        if one["version"] not in params["images"]
-    ]
-    if without_image:
-        raise InvalidInput(
-            f"Nothing was changed: {'; '.join(without_image)}; add the version to postgres_image_versions and run site.yml"
-        )
     changed = [one["name"] for one in missing]
     created = claims.foretell(missing) if check_mode else claims.create_all(missing)
     records |= {record["name"]: record for record in created}

@@ -114,58 +114,8 @@ def test_assign_gives_each_volume_once_and_loses_nobody(wanted: list[str], ready
     assert all(Counter(ready)[version] < Counter(wanted)[version] for version in lacking), "lacking only where it is short"
 
 
-@pytest.mark.parametrize(
-    ("asked", "refused"),
-    [
-        ([{"name": "a"}], []),
-        ([{"name": "a", "version": "17"}], []),
-        ([{"name": "new", "version": "15"}], []),
-        ([{"name": "a", "version": "15"}], ["a is PostgreSQL 17 and cannot become 15"]),
-        ([{"name": "a", "version": "15"}, {"name": "b", "version": "17"}], ["a is PostgreSQL 17", "b is PostgreSQL 15"]),
-    ],
-)
-def test_version_change_is_refused(asked: list[dict[str, Any]], refused: list[str]) -> None:
-    records = {"a": {"version": "17"}, "b": {"version": "15"}}
-    if not refused:
-        claim.check_versions(asked, records)
-        return
-    with pytest.raises(InvalidInput, match="Nothing was changed") as caught:
-        claim.check_versions(asked, records)
-    assert all(part in str(caught.value) for part in refused)
-
-
-def test_less_than_the_memory_that_it_has_is_refused() -> None:
-    records = {name: {"spec": spec} for name, spec in (("a", {"memory": 300}), ("b", {}), ("c", {"memory": 300}))}
-    asked: list[dict[str, Any]] = [
-        {"name": "a", "memory_max": 300},
-        {"name": "b", "memory_max": 32},
-        {"name": "c", "memory": 64, "memory_max": 128},
-        {"name": "new", "memory_max": 32},
-    ]
-    claim.check_memory(asked, records)
-    with pytest.raises(InvalidInput, match=r"^Nothing was changed: a: memory_max 299 is less than its memory, 300; give"):
-        claim.check_memory([{"name": "a", "memory_max": 299}, *asked[1:]], records)
-
-
 def test_protection() -> None:
     records = [{"name": name, "spec": spec} for name, spec in (("a", {}), ("b", {"protect": True}), ("c", {"protect": False}))]
     release.check_protection([records[0], records[2]])
     with pytest.raises(InvalidInput, match="b is protected"):
         release.check_protection(records)
-
-
-def test_extensions_that_the_image_lacks_are_told_at_once() -> None:
-    available = {"17": ["hstore", "vector"]}
-    asked = [
-        {"name": "a", "extensions": ["postgis", "vector"]},
-        {"name": "b", "extensions": ["pg_cron"]},
-        {"name": "c", "extensions": ["x"]},
-    ]
-    records = {"b": {"version": "17"}, "c": {"version": "15"}}
-    with pytest.raises(InvalidInput) as failure:
-        claim.check_extensions(asked, records, "17", available)
-    assert str(failure.value) == (
-        "Nothing was changed: a: PostgreSQL 17 has no extension postgis here; it has hstore, vector; "
-        "b: PostgreSQL 17 has no extension pg_cron here; it has hstore, vector"
-    ), "nothing is known of 15's"
-    claim.check_extensions([{"name": "a", "extensions": ["vector"]}, {"name": "b"}], records, "17", available)

@@ -118,7 +118,7 @@ def test_check_mode_changes_nothing(user: User, first: str) -> None:
 def test_version_is_not_changed_in_place(user: User, first: str) -> None:
     images = {"17": "image:17", "15": "image:15"}
     done = user.changes_nothing(lambda: user.run("provision", plain=True, fails=True, db=first, version=15, database_images=images))
-    assert f"Nothing was changed: {first} is PostgreSQL 17 and cannot become 15 in place" in done.err
+    assert f"Nothing was changed: {first}: is PostgreSQL 17 and cannot become 15 in place" in done.err
 
 
 def test_secrets_stay_where_they_belong(user: User) -> None:
