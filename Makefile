@@ -42,7 +42,7 @@ some = $(call extra,db) $(call extra,labels)
 
 .PHONY: help setup up provision list info url env connect logs stop start restart rotate import export preview
 .PHONY: destroy undestroy purge expire metrics drift image down clean
-.PHONY: test test-unit lint bench
+.PHONY: test test-unit lint docs bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -140,7 +140,10 @@ test-unit: .venv/.dev ## Unit tests (no network)
 
 test: .venv/.dev ## All tests: lint, unit, integration, client libraries, molecule
 	@scripts/environment-ready || $(MAKE) up args=
-	@pytest tests/lint tests/unit tests/integration tests/clients tests/molecule
+	@pytest tests/lint tests/unit tests/docs tests/integration tests/clients tests/molecule
+
+docs: .venv/.ready ## These pages as HTML, in .cache/docs/html
+	@scripts/docs
 
 bench: .venv/.dev ## Measure what docs/performance.md promises
 	@python -m benchmarks $(args)

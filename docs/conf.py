@@ -19,11 +19,34 @@ GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text())
 
 # What a reader finds, in this order. What is not there is left out, and what is not named here comes last.
 CONTENTS = {
-    "Use": ["getting-started", "verbs/README", "clients", "limits", "metrics", "status", "preview", "import-export", "awx"],
-    "Hosts": ["own-machines", "aws", "packer", "route53", "certificates", "nomad-install"],
-    "Operate": ["operations", "security", "troubleshooting", "reliability", "performance"],
-    "Judge": ["comparison", "architecture"],
-    "Reference": ["reference", "reuse", "nomad-modules"],
+    "Use": {
+        "Getting started": "getting-started",
+        "Verbs": "verbs/README",
+        "Clients": "clients",
+        "Limits": "limits",
+        "Metrics": "metrics",
+        "Status page": "status",
+        "Preview databases": "preview",
+        "Import and export": "import-export",
+        "AWX": "awx",
+    },
+    "Hosts": {
+        "Your own machines": "own-machines",
+        "EC2": "aws",
+        "Images for EC2": "packer",
+        "Names in Route53": "route53",
+        "Certificates": "certificates",
+        "Versions of Nomad": "nomad-install",
+    },
+    "Operate": {
+        "Operations": "operations",
+        "Security": "security",
+        "Troubleshooting": "troubleshooting",
+        "Reliability": "reliability",
+        "Performance": "performance",
+    },
+    "Understand": {"Comparison": "comparison", "Architecture": "architecture"},
+    "Reference": {"Roles and modules": "reference", "Nomad modules": "nomad-modules", "In your own playbooks": "reuse"},
 }
 BELOW = {"docs/verbs/README": "*", "docs/reference": "/roles/*/README\n/reference/index"}
 # What the modules' pages refer to in Ansible's own documentation.
@@ -36,7 +59,7 @@ LABELS = {
 }
 
 project = "Infinite Databases"
-author = copyright = ", ".join(GALAXY["authors"])  # noqa: A001
+author = copyright = ", ".join(GALAXY["authors"])
 version = release = GALAXY["version"]
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -63,16 +86,18 @@ def toctree(entries: str, *options: str) -> str:
 
 def add_contents(app: Sphinx, name: str, source: list[str]) -> None:
     """Add the navigation, so that the pages themselves stay plain Markdown."""
+    if name.startswith("reference/"):
+        source[0] = source[0].replace(".. contents::\n   :local:\n   :depth: 1\n", "")  # the theme has them at the side
     if name in BELOW:
         source[0] += toctree(BELOW[name], ":glob:")
     if name != "index":
         return
     pages = {page.removeprefix("docs/") for page in app.env.found_docs if re.fullmatch(r"docs/[^/]+|docs/verbs/README", page)}
-    contents = {title: [page for page in named if page in pages] for title, named in CONTENTS.items()}
-    contents["More"] = sorted(pages.difference(*contents.values()))
-    for title, named in contents.items():
-        if named:
-            source[0] += toctree("\n".join(f"docs/{page}" for page in named), f":caption: {title}")
+    named = {page for titles in CONTENTS.values() for page in titles.values()}
+    for caption, titles in (CONTENTS | {"More": {page: page for page in sorted(pages - named)}}).items():
+        entries = [f"docs/{page}" if title == page else f"{title} <docs/{page}>" for title, page in titles.items() if page in pages]
+        if entries:
+            source[0] += toctree("\n".join(entries), f":caption: {caption}")
     source[0] += toctree("CHANGELOG\nCONTRIBUTING", ":caption: Take part")
 
 
