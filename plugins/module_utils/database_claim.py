@@ -60,6 +60,10 @@ def merge_spec(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, A
     return dict(kept) | {key: value for key, value in asked.items() if key not in ("name", "version")}
 
 
+def on_nodes(volumes: Sequence[Volume], nodes: Sequence[str]) -> list[Volume]:
+    return [one for one in volumes if one.node in nodes]
+
+
 def assign(wanted: Sequence[Mapping[str, Any]], ready: Sequence[Volume]) -> tuple[list[tuple[str, Volume]], dict[str, int]]:
     """A prepared volume for each wanted database, and how many are lacking of each version."""
     free: dict[str, list[Volume]] = {}
@@ -160,12 +164,13 @@ class Claims:
         while todo:
             if state is None:
                 state = self.pool.read()
-            ready = state.having("ready") + fresh
+            # Where no job is placed any more, as on a node that is to be taken away, a volume is of no use.
+            nodes = self.pool.nodes()
+            ready = on_nodes(state.having("ready"), nodes) + fresh
             # Two runs that start together should not want the same volumes in the same order.
             random.shuffle(ready)
             given, lacking = assign(list(todo.values()), ready)
             if lacking:
-                nodes = self.pool.nodes()
                 fresh = [v for version, count in lacking.items() for v in self.pool.create_volumes(version, count, nodes)]
                 self.pool.wait(self.pool.prepare(fresh), PREPARE_SECONDS)
                 given += assign([one for one in todo.values() if one["name"] not in dict(given)], fresh)[0]

@@ -30,8 +30,8 @@ RFC_CLIENT_PROOF = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 RFC_SERVER_SIGNATURE = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 
-def volume(name: str, version: str = "17", state: str = "ready") -> Volume:
-    return Volume(id=f"id-{name}", name=name, version=version, node="n", state=state)
+def volume(name: str, version: str = "17", state: str = "ready", node: str = "n") -> Volume:
+    return Volume(id=f"id-{name}", name=name, version=version, node=node, state=state)
 
 
 def test_verifier_of_the_rfc() -> None:
@@ -100,6 +100,11 @@ def test_assign(wanted: list[str], ready: list[str], given_to: list[str], lackin
     given_, missing = claim.assign(databases, volumes)
     assert [one.version for _name, one in given_] == given_to
     assert missing == lacking
+
+
+def test_volumes_of_nodes_that_take_no_database_are_left_out() -> None:
+    volumes = [volume("a", node="here"), volume("b", node="gone"), volume("c", node="there")]
+    assert [one.name for one in claim.on_nodes(volumes, ["there", "here"])] == ["a", "c"]
 
 
 @given(st.lists(st.sampled_from(["15", "16", "17"])), st.lists(st.sampled_from(["15", "16", "17"])))
