@@ -17,37 +17,6 @@ from sphinx.application import Sphinx
 ROOT = Path(os.environ["INFINITE_ROOT"])
 GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text())
 
-# What a reader finds, in this order. What is not there is left out, and what is not named here comes last.
-CONTENTS = {
-    "Use": {
-        "Getting started": "getting-started",
-        "Verbs": "verbs/README",
-        "Clients": "clients",
-        "Limits": "limits",
-        "Metrics": "metrics",
-        "Status page": "status",
-        "Preview databases": "preview",
-        "Import and export": "import-export",
-        "AWX": "awx",
-    },
-    "Hosts": {
-        "Your own machines": "own-machines",
-        "EC2": "aws",
-        "Images for EC2": "packer",
-        "Names in Route53": "route53",
-        "Certificates": "certificates",
-        "Versions of Nomad": "nomad-install",
-    },
-    "Operate": {
-        "Operations": "operations",
-        "Security": "security",
-        "Troubleshooting": "troubleshooting",
-        "Reliability": "reliability",
-        "Performance": "performance",
-    },
-    "Understand": {"Comparison": "comparison", "Architecture": "architecture"},
-    "Reference": {"Roles and modules": "reference", "Nomad modules": "nomad-modules", "In your own playbooks": "reuse"},
-}
 BELOW = {"docs/verbs/README": "*", "docs/reference": "/roles/*/README\n/reference/index"}
 # What the modules' pages refer to in Ansible's own documentation.
 ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
@@ -66,7 +35,6 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 root_doc = "index"
 
 myst_heading_anchors = 4
-suppress_warnings = ["myst.header"]
 
 # Nothing comes from another server: Furo uses the system's fonts, and search runs in the browser.
 html_theme = "furo"
@@ -92,12 +60,14 @@ def add_contents(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] += toctree(BELOW[name], ":glob:")
     if name != "index":
         return
-    pages = {page.removeprefix("docs/") for page in app.env.found_docs if re.fullmatch(r"docs/[^/]+|docs/verbs/README", page)}
-    named = {page for titles in CONTENTS.values() for page in titles.values()}
-    for caption, titles in (CONTENTS | {"More": {page: page for page in sorted(pages - named)}}).items():
-        entries = [f"docs/{page}" if title == page else f"{title} <docs/{page}>" for title, page in titles.items() if page in pages]
-        if entries:
-            source[0] += toctree("\n".join(entries), f":caption: {caption}")
+    # docs/README.md has the order: headings, and under each a list of links. What it does not name comes last.
+    pages = {page for page in app.env.found_docs if re.fullmatch(r"docs/[^/]+|docs/verbs/README", page)}
+    for part in (ROOT / "docs" / "README.md").read_text().split("\n## ")[1:]:
+        named = re.findall(r"^- \[(.+?)\]\((.+?)\.md\)", part, re.MULTILINE)
+        source[0] += toctree("\n".join(f"{title} <docs/{page}>" for title, page in named), f":caption: {part.splitlines()[0]}")
+        pages -= {f"docs/{page}" for _title, page in named}
+    if pages:
+        source[0] += toctree("\n".join(sorted(pages)), ":caption: More")
     source[0] += toctree("CHANGELOG\nCONTRIBUTING", ":caption: Take part")
 
 

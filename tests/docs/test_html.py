@@ -49,7 +49,7 @@ read = cache(Page)
 
 
 def test_every_page_is_there(site: Path) -> None:
-    for source in [*ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md")]:
+    for source in [*ROOT.glob("docs/[!R]*.md"), *ROOT.glob("docs/verbs/*.md"), *ROOT.glob("roles/*/README.md")]:
         assert (site / source.relative_to(ROOT).with_suffix(".html")).exists(), source
     for module in ROOT.glob("plugins/modules/*.py"):
         assert (site / "reference" / f"{module.stem}_module.html").exists(), module
