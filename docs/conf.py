@@ -55,7 +55,8 @@ def toctree(entries: str, *options: str) -> str:
 def add_contents(app: Sphinx, name: str, source: list[str]) -> None:
     """Add the navigation, so that the pages themselves stay plain Markdown."""
     if name.startswith("reference/"):
-        source[0] = source[0].replace(".. contents::\n   :local:\n   :depth: 1\n", "")  # the theme has them at the side
+        # The theme has them at the side, and complains.
+        source[0] = re.sub(r"^\.\. contents::\n(   :.*\n)*", "", source[0], flags=re.MULTILINE)
     if name in BELOW:
         source[0] += toctree(BELOW[name], ":glob:")
     if name != "index":

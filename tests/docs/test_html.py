@@ -24,12 +24,15 @@ class Page(HTMLParser):
         self.ids: set[str] = set()
         self.links: set[str] = set()
         self.fetched: set[str] = set()
+        self.classes: set[str] = set()
         self.feed(path.read_text())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             if name in ("id", "name") and value:
                 self.ids.add(value)
+            elif name == "class":
+                self.classes.update((value or "").split())
             elif tag == "a" and name == "href" and value:
                 self.links.add(value)
             elif (tag, name) in FETCHED and value:
@@ -55,6 +58,12 @@ def test_every_page_is_there(site: Path) -> None:
         assert (site / "reference" / f"{module.stem}_module.html").exists(), module
     for role in (ROOT / "roles").iterdir():
         assert (site / "reference" / f"{role.name}_role.html").exists(), role
+
+
+def test_nothing_went_wrong_without_a_word(site: Path) -> None:
+    """Neither what Sphinx could not make sense of, nor lists of contents, which the theme shows as errors."""
+    for path in site.rglob("*.html"):
+        assert not read(path).classes & {"problematic", "system-message", "contents"}, path
 
 
 def test_nothing_is_fetched_from_other_servers(site: Path) -> None:
