@@ -8,11 +8,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import HOST_NAMES, KEYS, MEBIBYTE, MEMORY, quoted
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import (
+    HOST_NAMES,
+    KEYS,
+    MEBIBYTE,
+    MEMORY,
+    check_name,
+    quoted,
+)
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 # MiB. An empty database is 40, and its write-ahead log grows to max_wal_size and more between checkpoints.
 LEAST_DISK = 1024
+
+
+def known_as(name: Any, place: str) -> str:
+    """What messages call a database: its name, where that is one."""
+    try:
+        return check_name(name)
+    except ValueError:
+        return place
 
 
 def check_one(where: str, given: Any, versions: Sequence[str], problems: list[str], disk_quota: bool = False) -> dict[str, Any]:
@@ -20,6 +35,7 @@ def check_one(where: str, given: Any, versions: Sequence[str], problems: list[st
     if not isinstance(given, Mapping):
         problems.append(f"{where}: {quoted(given)} is not a mapping such as {{name: mydb}}")
         return {}
+    where = known_as(given.get("name"), where)
     good: dict[str, Any] = {}
     for key, value in given.items():
         check = KEYS.get(key) if isinstance(key, str) else None
@@ -34,7 +50,10 @@ def check_one(where: str, given: Any, versions: Sequence[str], problems: list[st
     if "name" not in given:
         problems.append(f"{where}: has no name")
     if "version" in good and good["version"] not in versions:
-        problems.append(f"{where}.version: {good['version']} is not supported here; supported are {', '.join(versions)}")
+        problems.append(
+            f"{where}.version: {good['version']} is not supported here; supported are {', '.join(versions)}; "
+            "others are added to postgres_image_versions, by site.yml"
+        )
     if good.get("disk") and not disk_quota:
         problems.append(
             f"{where}.disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas; leave disk out"

@@ -111,8 +111,8 @@ def test_a_size_is_told_to_the_host() -> None:
         (2048, True, None),
         (0, False, None),
         ("", False, None),
-        (2048, False, "databases[0].disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas"),
-        (512, True, "databases[0].disk: 512 is less than 1024 MiB"),
+        (2048, False, "mydb.disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas"),
+        (512, True, "mydb.disk: 512 is less than 1024 MiB"),
     ],
 )
 def test_a_size_where_it_cannot_be_enforced(disk: Any, quota: bool, message: str | None) -> None:
