@@ -24,8 +24,13 @@ MADE_WITH = {"projects": {"scm_revision": "", "summary_fields": {}}}
 AT_FIRST: dict[str, list[Item]] = {
     "organizations": [{"name": "Default"}],
     "credential_types": [
-        {"name": "Machine", "kind": "ssh", "inputs": {"fields": [{"id": "ssh_key_data", "secret": True}]}},
-        {"name": "Amazon Web Services", "kind": "cloud", "inputs": {"fields": [{"id": "password", "secret": True}]}},
+        {"name": "Machine", "kind": "ssh", "inputs": {"fields": [{"id": "ssh_key_data", "type": "string", "secret": True}]}},
+        {
+            "name": "Amazon Web Services",
+            "kind": "cloud",
+            "inputs": {"fields": [{"id": "username", "type": "string"}, {"id": "password", "type": "string", "secret": True}]},
+            "injectors": {"env": {"AWS_ACCESS_KEY_ID": "{{ username }}", "AWS_SECRET_ACCESS_KEY": "{{ password }}"}},
+        },
     ],
 }
 UNIFIED = ("job_templates", "workflow_job_templates", "projects", "inventory_sources")
