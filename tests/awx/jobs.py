@@ -60,9 +60,13 @@ class Job:
     @property
     def said(self) -> str:
         """What its debug tasks say, or why it failed."""
-        results = [event["event_data"].get("res", {}) for event in self.events if event["event"] in ("runner_on_ok", "runner_on_failed")]
-        told = [result["msg"] for result in results if "msg" in result]
-        return "\n".join(line if isinstance(line, str) else json.dumps(line) for one in told for line in (one if isinstance(one, list) else [one]))
+        told: list[Any] = []
+        for event in self.events:
+            data = event["event_data"]
+            if event["event"] == "runner_on_failed" or (event["event"] == "runner_on_ok" and data["task_action"].endswith("debug")):
+                message = data["res"].get("msg", "")
+                told += message if isinstance(message, list) else [message]
+        return "\n".join(map(str, told))
 
     def everything(self) -> str:
         """All that AWX keeps of it and shows to those who may see the job."""
@@ -70,16 +74,21 @@ class Job:
         return "\n".join([*kept, json.dumps(self.events, ensure_ascii=False), json.dumps(self.environment)])
 
 
-def synchronise(directory: Path, path: str) -> None:
-    """What AWX's project update leaves: the files that git has, and the collections of collections/requirements.yml.
-
-    Those of requirements.yml, which AWX installs as well, come with the package `ansible` here: tests download nothing.
-    """
+def synchronise_files(directory: Path) -> None:
+    """The files that git has, or would have."""
     listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).exists():
-            (directory / "project" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, directory / "project" / name)
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, directory / name)
+
+
+def synchronise(directory: Path, path: str) -> None:
+    """What AWX's project update leaves: the project's files, and the collections of collections/requirements.yml.
+
+    Those of requirements.yml, which AWX installs as well, come with the package `ansible` here: tests download nothing.
+    """
+    synchronise_files(directory / "project")
     collections = str(directory / "requirements_collections")
     env = {"PATH": path, "HOME": str(directory), "LANG": "C.UTF-8", "ANSIBLE_COLLECTIONS_PATH": collections}
     install = ["ansible-galaxy", "collection", "install", "-r", "collections/requirements.yml", "--no-deps", "--offline", "-p", collections]
