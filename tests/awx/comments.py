@@ -15,7 +15,6 @@ TOKEN = "the-token-of-the-comments"
 class Comments(BaseHTTPRequestHandler):
     """GET tells them, POST adds one, each with the token only."""
 
-
     made: ClassVar[dict[str, list[dict[str, str]]]] = {}
     protocol_version = "HTTP/1.1"
 

@@ -1,9 +1,9 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What of AWX's REST API the modules of awx.awx need, in memory, and without any rule of one kind of object.
+"""What of AWX's REST API the modules of awx.awx need, in memory, and without rules for one kind of object.
 
-Every kind has a list (GET, filtered by each parameter; POST makes one) and its objects (GET, PATCH, DELETE). Below an object are its
-associations (GET; POST with `id`, and perhaps `disassociate`) and its survey. Secrets are kept, and shown as `$encrypted$`.
+Every kind has a list (GET, filtered by each parameter; POST makes one) and its objects (GET, PATCH, DELETE). Below an object are
+its associations (GET; POST with `id`, and perhaps `disassociate`) and its survey. Secrets are kept, and shown as `$encrypted$`.
 What AWX checks, fills in or runs, this does not.
 """
 

@@ -1,10 +1,10 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs a job template as AWX does: the project's files, its collections, the inventory, the variables and the credentials in a directory
-of the job's own, and ansible-runner on that. There is no container: the environment is empty but for what AWX gives.
+"""Runs a job template as AWX does: project, collections, inventory, variables and credentials in a directory of the job's own, and
+ansible-runner on that. There is no container: the environment is empty but for what AWX gives.
 
-Written from AWX's awx/main/tasks/jobs.py, awx/main/models/mixins.py (surveys), awx/main/models/workflow.py and awx/main/utils/safe_yaml.py;
-credentials are put in by AWX's own code, awx_plugins.interfaces.
+After awx/main/ in AWX: tasks/jobs.py, models/mixins.py (surveys), models/workflow.py and utils/safe_yaml.py.
+Credentials are put in by AWX's own code, awx_plugins.interfaces.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Job:
         """What its debug tasks say, or why it failed."""
         told: list[Any] = []
         for event in self.events:
-            data = event["event_data"]
+            data = event.get("event_data", {})
             if event["event"] == "runner_on_failed" or (event["event"] == "runner_on_ok" and data["task_action"].endswith("debug")):
                 message = data["res"].get("msg", "")
                 told += message if isinstance(message, list) else [message]
@@ -70,14 +70,13 @@ class Job:
 
     def everything(self) -> str:
         """All that AWX keeps of it and shows to those who may see the job."""
-        kept = [path.read_text() for path in self.directory.glob("artifacts/*/*") if path.name in ("stdout", "stderr", "rc", "status")]
-        return "\n".join([*kept, json.dumps(self.events, ensure_ascii=False), json.dumps(self.environment)])
+        return "\n".join([self.output, json.dumps(self.events, ensure_ascii=False), json.dumps(self.environment)])
 
 
 def synchronise_files(directory: Path) -> None:
     """The files that git has, or would have."""
-    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
-    for name in filter(None, listed.stdout.split("\0")):
+    listed = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, text=True)
+    for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, directory / name)
@@ -91,8 +90,8 @@ def synchronise(directory: Path, path: str) -> None:
     synchronise_files(directory / "project")
     collections = str(directory / "requirements_collections")
     env = {"PATH": path, "HOME": str(directory), "LANG": "C.UTF-8", "ANSIBLE_COLLECTIONS_PATH": collections}
-    install = ["ansible-galaxy", "collection", "install", "-r", "collections/requirements.yml", "--no-deps", "--offline", "-p", collections]
-    subprocess.run(install, cwd=directory / "project", env=env, check=True, capture_output=True)
+    install = ["ansible-galaxy", "collection", "install", "-r", "collections/requirements.yml", "--no-deps", "--offline"]
+    subprocess.run([*install, "-p", collections], cwd=directory / "project", env=env, check=True, capture_output=True)
 
 
 class Awx:
@@ -131,7 +130,7 @@ class Awx:
             (private / folder).symlink_to(self.synchronised / folder)
         variables = self.variables(template, answers, passed or {})
         own = json.loads(template.get("extra_vars") or "{}")
-        job = {"awx_job_id": 1, "awx_job_launch_type": "manual", "awx_user_name": "somebody", "awx_job_template_name": template["name"]}
+        job = {"awx_job_id": 1, "awx_user_name": "somebody", "awx_job_template_name": template["name"]}
         extra = "".join(
             yaml.dump({key: value}, Dumper=yaml.SafeDumper if key in own and own[key] == value else Unsafe, sort_keys=False)
             for key, value in (variables | job).items()
@@ -186,7 +185,7 @@ class Awx:
         """Each step after the one that leads to it: with the workflow's variables, and what those before it told by set_stats."""
         template = self.controller.named("workflow_job_templates", f"Infinite Databases: {name}")
         variables = self.variables(template, answers, {})
-        steps = [one for one in self.controller.all("workflow_job_template_nodes") if one["workflow_job_template"] == template["id"]]
+        steps = self.controller.all("workflow_job_template_nodes")
         led_to = [next_step for step in steps for next_step in self.controller.related(step, "success_nodes")]
         step: Item | None = next(one for one in steps if one not in led_to)
         done: list[Job] = []

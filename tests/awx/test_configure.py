@@ -23,7 +23,11 @@ class Loader(yaml.SafeLoader):
     """Which knows !unsafe."""
 
 
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))  # type: ignore[type-var]
+def text(loader: Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+Loader.add_constructor("!unsafe", text)
 
 
 def described(file: str, variable: str) -> list[dict[str, Any]]:
@@ -110,7 +114,9 @@ def test_the_environment_is_what_connection_yml_says(controller: Controller) -> 
     assert variables == {key: value for key, value in known.items() if not key.startswith("nomad_")} | in_a_job
 
 
-def test_a_second_run_changes_nothing_and_shows_no_secret(controller: Controller, apply: Apply, configured: str, comments_url: str) -> None:
+def test_a_second_run_changes_nothing_and_shows_no_secret(
+    controller: Controller, apply: Apply, configured: str, comments_url: str
+) -> None:
     controller.writes.clear()
     again = apply(**SETTINGS, awx_comments_url=comments_url)
     assert "changed=0" in again

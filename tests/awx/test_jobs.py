@@ -8,7 +8,9 @@ In the order of a database's life: each test goes on from what those before it l
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,7 +20,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import N
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 from tests.awx.comments import TOKEN as COMMENTS_TOKEN
 from tests.awx.comments import Comments
-from tests.awx.conftest import PREFIX, SETTINGS, STATE
+from tests.awx.conftest import PREFIX, ROOT, SETTINGS, STATE
 from tests.awx.controller import Controller
 from tests.awx.jobs import Awx, Job, Refused
 
@@ -141,6 +143,39 @@ def test_reading(run: Run, awx: Awx) -> None:
 def test_the_url_has_no_password(run: Run) -> None:
     assert f"postgresql://{A}:********@{A}." in run("url", db=A)
     assert "PGPASSWORD=********" in run("env", db=A, role="ro")
+
+
+def test_a_person_has_the_password_by_a_token_of_their_own(nomad: NomadClient, awx: Awx, tmp_path: Path) -> None:
+    """As docs/awx.md says: with its policy, which allows nothing else, and without the environment's directory."""
+    rules = (ROOT / "docs" / "awx.md").read_text().partition("```hcl\n")[2].partition("```")[0].replace("mydb", A)
+    nomad.endpoint("acl/policy").post("test-awx", json={"Name": "test-awx", "Rules": rules})
+    token = nomad.endpoint("acl/token").post(json={"Name": "test-awx", "Type": "client", "Policies": ["test-awx"]})
+    known = json.loads(awx.controller.named("inventories", "Infinite Databases")["variables"])
+    place = {"database_domain": known["database_domain"], "database_port": known["database_port"]}
+    env = {
+        "PATH": awx.path,
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "NOMAD_ADDR": nomad.address,
+        "NOMAD_CACERT": str(STATE / "ca.crt"),
+        "NOMAD_TOKEN": token["SecretID"],
+        "ANSIBLE_STDOUT_CALLBACK": "infinite.databases.plain",
+    }
+
+    def url(name: str) -> subprocess.CompletedProcess[str]:
+        extra = json.dumps(place | {"db": name, "database_ca_cert": env["NOMAD_CACERT"]})
+        command = ["ansible-playbook", "url.yml", "-i", "localhost,", "-e", extra]
+        return subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
+
+    try:
+        with psycopg.connect(url(A).stdout.strip()) as connection:
+            assert connection.execute("select current_user").fetchone() == (A,)
+        other = url(B)
+        assert other.returncode != 0
+        assert "postgresql://" not in other.stdout + other.stderr
+    finally:
+        nomad.endpoint("acl/token").delete(token["AccessorID"])
+        nomad.endpoint("acl/policy").delete("test-awx")
 
 
 def test_stop_start_restart(run: Run, awx: Awx) -> None:

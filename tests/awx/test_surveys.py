@@ -36,7 +36,7 @@ def test_templates_are_what_the_script_writes(tmp_path: Path) -> None:
             '          - "C(memory): MiB reserved on the node."\n',
             '          - "C(colour): What it looks like."\n',
         ),
-        ("playbooks/provision.yml", '        database_only: "', "        database_timeout: \"{{ timeout | default(120, true) }}\"\n"),
+        ("playbooks/provision.yml", '        database_only: "', '        database_timeout: "{{ timeout | default(120, true) }}"\n'),
     ],
     ids=["key", "variable"],
 )
