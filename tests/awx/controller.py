@@ -9,6 +9,7 @@ What AWX checks, fills in or runs, this does not.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
@@ -48,6 +49,7 @@ class Controller:
         self.lists: dict[str, list[Item]] = {}
         self.surveys: dict[int, Item] = {}
         self.associated: dict[tuple[int, str], list[int]] = {}
+        self.numbers = itertools.count(1)
         self.writes: list[tuple[str, str]] = []
         self.lock = threading.Lock()
         for name, items in AT_FIRST.items():
@@ -67,7 +69,7 @@ class Controller:
         self.server.server_close()
 
     def make(self, name: str, given: Item) -> Item:
-        number = sum(len(items) for items in self.lists.values()) + 1
+        number = next(self.numbers)
         url = f"/api/v2/{name}/{number}/"
         fixed = {"id": number, "type": kind(name), "url": url, "related": {"survey_spec": f"{url}survey_spec/"}}
         item = MADE_WITH.get(name, {}) | given | fixed
@@ -157,6 +159,8 @@ class Requests(BaseHTTPRequestHandler):
     def one(self, name: str, item: Item, body: Any) -> None:
         if self.command == "DELETE":
             self.at.lists[name].remove(item)
+            for associated in self.at.associated.values():
+                associated[:] = [number for number in associated if number != item["id"]]
             return self.reply(204)
         if self.command == "PATCH":
             item |= body
