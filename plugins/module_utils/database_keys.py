@@ -115,7 +115,7 @@ def check_settings(value: Any) -> dict[str, str]:
     """A mapping, or lines such as `work_mem = 8MB`, as in postgresql.conf."""
     if isinstance(value, str) and "=" in value:
         lines = [line.partition("=") for line in value.splitlines() if line.strip()]
-        value = {key.strip(): text.strip() for key, _equals, text in lines}
+        value = {key.strip(): re.sub(r"^'([^']*)'$", r"\1", text.strip()) for key, _equals, text in lines}
     if not isinstance(value, Mapping):
         raise ValueError(f"{quoted(value)} is not a mapping of PostgreSQL's settings to values, nor lines such as work_mem = 8MB")
     settings = {}

@@ -22,7 +22,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
         ("allowed_cidrs", "10.0.0.1, 10.0.0.1", ["10.0.0.1/32"]),
         ("allowed_cidrs", [], []),
         ("settings", {"work_mem": "8MB", "jit": False}, {"work_mem": "8MB", "jit": "off"}),
-        ("settings", "work_mem = 8MB\n\nsearch_path='a', b", {"work_mem": "8MB", "search_path": "'a', b"}),
+        ("settings", "work_mem = 8MB\n\nsearch_path='a, b'", {"work_mem": "8MB", "search_path": "a, b"}),
         ("labels", {"team": "web", "cost/center": 7}, {"team": "web", "cost/center": "7"}),
         ("labels", "team=web, cost/center=7=x", {"team": "web", "cost/center": "7=x"}),
         ("ttl", "7D", "7d"),
