@@ -138,9 +138,9 @@ lint: .venv/.dev ## ruff, mypy, ansible-lint
 test-unit: .venv/.dev ## Unit tests (no network)
 	@pytest tests/unit
 
-test: .venv/.dev ## All tests: lint, unit, integration, client libraries, molecule
+test: .venv/.dev ## All tests: lint, unit, docs, integration, AWX, client libraries, molecule
 	@scripts/environment-ready || $(MAKE) up args=
-	@pytest tests/lint tests/unit tests/docs tests/integration tests/clients tests/molecule
+	@pytest tests/lint tests/unit tests/docs tests/integration tests/awx tests/clients tests/molecule
 
 docs: .venv/.ready ## These pages as HTML, in .cache/docs/html
 	@scripts/docs

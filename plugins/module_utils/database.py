@@ -20,6 +20,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
 
 # MiB. An empty database is 40, and its write-ahead log grows to max_wal_size and more between checkpoints.
 LEAST_DISK = 1024
+# What is shown in a password's place.
+MASK = "********"
 
 
 def known_as(name: Any, place: str) -> str:
@@ -106,20 +108,22 @@ def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: s
     file of the user's own.
     """
     options = {"sslmode": "verify-full", "sslrootcert": ca_cert or "system"}
-    password = "********" if masked else quote(record["password"], safe="")
+    password = MASK if masked else quote(record["password"], safe="")
     query = urlencode(options, safe="/", quote_via=quote)
     return f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{query}"
 
 
-def connection_environment(record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "") -> dict[str, str]:
+def connection_environment(
+    record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "", masked: bool = False
+) -> dict[str, str]:
     """The URL, and what libpq's own variables say. https://www.postgresql.org/docs/current/libpq-envars.html"""
     return {
-        "DATABASE_URL": connection_url(record, domain, port, ca_cert),
+        "DATABASE_URL": connection_url(record, domain, port, ca_cert, masked),
         "PGHOST": f"{record['name']}.{domain}",
         "PGPORT": str(port),
         "PGDATABASE": record["name"],
         "PGUSER": record["user"],
-        "PGPASSWORD": record["password"],
+        "PGPASSWORD": MASK if masked else record["password"],
         "PGSSLMODE": "verify-full",
         "PGSSLROOTCERT": ca_cert or "system",
         # Whoever has a Kerberos ticket would be refused: libpq asks for GSSAPI encryption first, which Traefik does not know.

@@ -114,8 +114,12 @@ def check_version(value: Any) -> str:
 
 
 def check_settings(value: Any) -> dict[str, str]:
+    """A mapping, or lines such as `work_mem = 8MB`, as in postgresql.conf."""
+    if isinstance(value, str) and "=" in value:
+        lines = [line.partition("=") for line in value.splitlines() if line.strip()]
+        value = {key.strip(): re.sub(r"^'([^']*)'$", r"\1", text.strip()) for key, _equals, text in lines}
     if not isinstance(value, Mapping):
-        raise ValueError(f"{quoted(value)} is not a mapping of PostgreSQL's settings to values")
+        raise ValueError(f"{quoted(value)} is not a mapping of PostgreSQL's settings to values, nor lines such as work_mem = 8MB")
     settings = {}
     for key, given in value.items():
         if not isinstance(key, str) or not SETTING.fullmatch(key):

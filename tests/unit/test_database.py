@@ -124,7 +124,7 @@ def test_all_bad_names_in_one_pass() -> None:
         ({"name": "a", "version": "latest"}, "a.version", "'latest' is not a major version"),
         ({"name": "a", "version": True}, "a.version", "True is not a major version"),
         ({"name": "a", "protect": "maybe"}, "a.protect", "'maybe' is neither true nor false"),
-        ({"name": "a", "settings": "work_mem=4MB"}, "a.settings", "is not a mapping"),
+        ({"name": "a", "settings": "work_mem 4MB"}, "a.settings", "is not a mapping"),
         ({"name": "a", "settings": {"port": 1}}, "a.settings", "port is decided by the platform"),
         ({"name": "a", "settings": {"hba_file": "/x"}}, "a.settings", "hba_file is decided by the platform"),
         ({"name": "a", "settings": {"Work Mem": 1}}, "a.settings", "'Work Mem' is not a setting"),

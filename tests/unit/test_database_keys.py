@@ -21,6 +21,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
         ("allowed_cidrs", ["203.0.113.0/24", "2001:DB8::/32"], ["2001:db8::/32", "203.0.113.0/24"]),
         ("allowed_cidrs", "10.0.0.1, 10.0.0.1", ["10.0.0.1/32"]),
         ("allowed_cidrs", [], []),
+        ("settings", {"work_mem": "8MB", "jit": False}, {"work_mem": "8MB", "jit": "off"}),
+        ("settings", "work_mem = 8MB\n\nsearch_path='a, b'", {"work_mem": "8MB", "search_path": "a, b"}),
         ("labels", {"team": "web", "cost/center": 7}, {"team": "web", "cost/center": "7"}),
         ("labels", "team=web, cost/center=7=x", {"team": "web", "cost/center": "7=x"}),
         ("ttl", "7D", "7d"),
@@ -55,6 +57,8 @@ def test_good(key: str, given_value: Any, value: Any) -> None:
         ("temp_file_limit", "1GB", "is not a whole number of MiB"),
         ("disk", "10GB", "is not a whole number of MiB"),
         ("settings", {"default_transaction_read_only": False}, "is decided by the platform"),
+        ("settings", "work_mem", "nor lines such as"),
+        ("settings", "work_mem=8MB\nnonsense here", "'nonsense here' is not a setting"),
     ],
 )
 def test_bad(key: str, value: Any, message: str) -> None:
