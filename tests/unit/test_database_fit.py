@@ -34,7 +34,7 @@ FITS: list[dict[str, Any]] = [
     {"name": "gone", "ttl": "1m"},
     {"name": "renewed", "ttl": "1h"},
 ]
-REFUSED = [
+REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": "old", "version": "17"}, "old: is PostgreSQL 15 and cannot become 17 in place; leave its version out, or "),
     ({"name": "fresh", "version": "16"}, "fresh: there is no image of PostgreSQL 16 here; add the version to "),
     (
