@@ -42,7 +42,7 @@ some = $(call extra,db) $(call extra,labels)
 
 .PHONY: help setup up provision list info url env connect logs stop start restart rotate import export preview
 .PHONY: destroy undestroy purge expire metrics drift image down clean
-.PHONY: test test-unit lint bench
+.PHONY: test test-unit test-collection lint docs changelog bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -61,12 +61,12 @@ setup: ## Install Ansible and its libraries (into ~/.cache), link the collection
 up: .venv/.ready ## Run the local nodes and bootstrap them
 	@ansible-playbook local_up.yml site.yml $(if $(chosen_port),-e $(call quote,environment_port=$(chosen_port))) $(args)
 
-provision: .venv/.ready ## db=NAME: make a database; without db, those of the inventory
+provision: .venv/.ready ## db=NAME: make a database; without db, those of the inventory (labels=KEY=VALUE)
 	@if [[ ! ' $(args) ' =~ ' '(--check|-C)' ' ]] && ! scripts/environment-ready $(call quote,$(value port)); then \
 	    echo "The local environment is not running: setting it up (minutes the first time, seconds later)"; \
 	    $(MAKE) up args=; \
 	fi
-	@ansible-playbook provision.yml $(call extra,db) $(args)
+	@ansible-playbook provision.yml $(call extra,db) $(call extra,labels) $(args)
 
 plain = ANSIBLE_STDOUT_CALLBACK=infinite.databases.plain ansible-playbook
 
@@ -138,9 +138,18 @@ lint: .venv/.dev ## ruff, mypy, ansible-lint
 test-unit: .venv/.dev ## Unit tests (no network)
 	@pytest tests/unit
 
-test: .venv/.dev ## All tests: lint, unit, integration, client libraries, molecule
+test-collection: .venv/.dev ## What is shipped: tarball, ansible-test, changelog, licences
+	@pytest tests/collection --deselect tests/collection/test_execution_environment.py::test_provision
+
+test: .venv/.dev ## All tests: lint, unit, docs, the collection, integration, AWX, client libraries, molecule
 	@scripts/environment-ready || $(MAKE) up args=
-	@pytest tests/lint tests/unit tests/integration tests/clients tests/collection tests/molecule
+	@pytest tests/lint tests/unit tests/docs tests/collection tests/integration tests/awx tests/clients tests/molecule
+
+docs: .venv/.ready ## These pages as HTML, in .cache/docs/html
+	@scripts/docs
+
+changelog: ## Write changelogs/fragments into CHANGELOG.md, as the version of galaxy.yml
+	@tools=$$(scripts/tools tools); PATH=$$tools/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins --refresh-fragments
 
 bench: .venv/.dev ## Measure what docs/performance.md promises
 	@python -m benchmarks $(args)

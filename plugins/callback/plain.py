@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 name: plain
 type: stdout
 short_description: Only what debug tasks say
+version_added: 0.1.0
 description:
   - Writes the messages of M(ansible.builtin.debug) tasks to standard output as they are, and errors to standard error.
     For playbooks whose answer is meant for a person or a shell, such as C(list) and C(url).

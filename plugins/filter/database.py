@@ -13,6 +13,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.infinite.databases.plugins.module_utils import preview
 from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url, job_variables
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import short_time
 
 
 def jobs(
@@ -54,14 +55,6 @@ def dns_records(databases: Sequence[Mapping[str, Any]], domain: str, addresses: 
             f"connection.yml knows no address of {', '.join(lost)}, where databases are; run site.yml with all hosts"
         )
     return [address_record(f"{one['name']}.{domain}", addresses[one["node"]]) for one in databases if one["node"]]
-
-
-def short_time(length: float) -> str:
-    """Seconds in the largest unit that fits, as in 3d; "due" where they are over."""
-    if length <= 0:
-        return "due"
-    size, unit = next(((size, unit) for size, unit in ((86400, "d"), (3600, "h"), (60, "m")) if length >= size), (1, "s"))
-    return f"{int(length // size)}{unit}"
 
 
 def run_seconds(_value: Any = None) -> float:

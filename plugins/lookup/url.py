@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: url
 short_description: The connection strings of databases
+version_added: 0.1.0
 description:
   - Reads databases' credentials from Nomad and returns a PostgreSQL connection string for each.
   - A stopped database has one, a destroyed one is refused.
@@ -163,7 +164,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         if record["destroyed"]:
             raise AnsibleLookupError(f"{name}: is destroyed; `undestroy` brings it back, with the same URL")
         record |= record["logins"][options["role"]]
-        place = (options["domain"], options["port"], options["ca_cert"])
+        place = (options["domain"], options["port"], options["ca_cert"], options["masked"])
         if options["form"] == "env":
             return "\n".join(f"{key}={value}" for key, value in connection_environment(record, *place).items())
-        return connection_url(record, *place, options["masked"])
+        return connection_url(record, *place)

@@ -8,11 +8,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import KEYS, MEBIBYTE, MEMORY, quoted
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import (
+    HOST_NAMES,
+    KEYS,
+    MEBIBYTE,
+    MEMORY,
+    check_name,
+    quoted,
+)
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 # MiB. An empty database is 40, and its write-ahead log grows to max_wal_size and more between checkpoints.
 LEAST_DISK = 1024
+# What is shown in a password's place.
+MASK = "********"
+
+
+def known_as(name: Any, place: str) -> str:
+    """What messages call a database: its name, where that is one."""
+    try:
+        return check_name(name)
+    except ValueError:
+        return place
 
 
 def check_one(where: str, given: Any, versions: Sequence[str], problems: list[str], disk_quota: bool = False) -> dict[str, Any]:
@@ -20,6 +37,7 @@ def check_one(where: str, given: Any, versions: Sequence[str], problems: list[st
     if not isinstance(given, Mapping):
         problems.append(f"{where}: {quoted(given)} is not a mapping such as {{name: mydb}}")
         return {}
+    where = known_as(given.get("name"), where)
     good: dict[str, Any] = {}
     for key, value in given.items():
         check = KEYS.get(key) if isinstance(key, str) else None
@@ -34,7 +52,10 @@ def check_one(where: str, given: Any, versions: Sequence[str], problems: list[st
     if "name" not in given:
         problems.append(f"{where}: has no name")
     if "version" in good and good["version"] not in versions:
-        problems.append(f"{where}.version: {good['version']} is not supported here; supported are {', '.join(versions)}")
+        problems.append(
+            f"{where}.version: {good['version']} is not supported here; supported are {', '.join(versions)}; "
+            "others are added to postgres_image_versions, by site.yml"
+        )
     if good.get("disk") and not disk_quota:
         problems.append(
             f"{where}.disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas; leave disk out"
@@ -60,6 +81,8 @@ def check_all(given: Any, versions: Sequence[str], domain: str, disk_quota: bool
         if name in places:
             problems.append(f"databases[{place}].name: {name!r} is also the name of databases[{places[name]}]")
         places.setdefault(name, place)
+        if name in HOST_NAMES:
+            problems.append(f"databases[{place}].name: {name}.{domain} is {HOST_NAMES[name]}; choose another name")
         if len(f"{name}.{domain}") > 253:
             problems.append(f"databases[{place}].name: {name!r} is too long for a host name below {domain}")
     if problems:
@@ -85,20 +108,22 @@ def connection_url(record: Mapping[str, Any], domain: str, port: int, ca_cert: s
     file of the user's own.
     """
     options = {"sslmode": "verify-full", "sslrootcert": ca_cert or "system"}
-    password = "********" if masked else quote(record["password"], safe="")
+    password = MASK if masked else quote(record["password"], safe="")
     query = urlencode(options, safe="/", quote_via=quote)
     return f"postgresql://{record['user']}:{password}@{record['name']}.{domain}:{port}/{record['name']}?{query}"
 
 
-def connection_environment(record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "") -> dict[str, str]:
+def connection_environment(
+    record: Mapping[str, Any], domain: str, port: int, ca_cert: str = "", masked: bool = False
+) -> dict[str, str]:
     """The URL, and what libpq's own variables say. https://www.postgresql.org/docs/current/libpq-envars.html"""
     return {
-        "DATABASE_URL": connection_url(record, domain, port, ca_cert),
+        "DATABASE_URL": connection_url(record, domain, port, ca_cert, masked),
         "PGHOST": f"{record['name']}.{domain}",
         "PGPORT": str(port),
         "PGDATABASE": record["name"],
         "PGUSER": record["user"],
-        "PGPASSWORD": record["password"],
+        "PGPASSWORD": MASK if masked else record["password"],
         "PGSSLMODE": "verify-full",
         "PGSSLROOTCERT": ca_cert or "system",
         # Whoever has a Kerberos ticket would be refused: libpq asks for GSSAPI encryption first, which Traefik does not know.

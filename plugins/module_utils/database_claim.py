@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ansible_collections.infinite.databases.plugins.module_utils.database_fit import Offer, check_fit
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import (
     WANTED,
     find_record,
@@ -57,6 +58,10 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 def merge_spec(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked for now, over what was asked for before: a key that is left out keeps its value."""
     return dict(kept) | {key: value for key, value in asked.items() if key not in ("name", "version")}
+
+
+def on_nodes(volumes: Sequence[Volume], nodes: Sequence[str]) -> list[Volume]:
+    return [one for one in volumes if one.node in nodes]
 
 
 def assign(wanted: Sequence[Mapping[str, Any]], ready: Sequence[Volume]) -> tuple[list[tuple[str, Volume]], dict[str, int]]:
@@ -159,12 +164,13 @@ class Claims:
         while todo:
             if state is None:
                 state = self.pool.read()
-            ready = state.having("ready") + fresh
+            # Where no job is placed any more, as on a node that is to be taken away, a volume is of no use.
+            nodes = self.pool.nodes()
+            ready = on_nodes(state.having("ready"), nodes) + fresh
             # Two runs that start together should not want the same volumes in the same order.
             random.shuffle(ready)
             given, lacking = assign(list(todo.values()), ready)
             if lacking:
-                nodes = self.pool.nodes()
                 fresh = [v for version, count in lacking.items() for v in self.pool.create_volumes(version, count, nodes)]
                 self.pool.wait(self.pool.prepare(fresh), PREPARE_SECONDS)
                 given += assign([one for one in todo.values() if one["name"] not in dict(given)], fresh)[0]
@@ -178,40 +184,22 @@ class Claims:
             state, fresh = None, []
         return created
 
+    def foretell(self, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The same in check mode, with volumes that they might get: Nomad's plan looks for room on a volume's node."""
+        given = dict(assign(wanted, self.pool.read().having("ready"))[0]) if wanted else {}
+        return [
+            {"name": one["name"], "user": one["name"], "password": "", "logins": {}, "version": one["version"]}
+            | {"volume": given[one["name"]].name if one["name"] in given else "from-the-pool"}
+            | {"spec": merge_spec({}, one), "created": True}
+            for one in wanted
+        ]
+
 
 def noted(record: Mapping[str, Any], renew: bool, now: float) -> dict[str, Any]:
     """What a run changes in a record whatever it asks for: a destroyed database lives again, and its ttl counts from now."""
     revived = {"destroyed": 0, "renewed": int(now)} if record.get("destroyed") else {}
     last = record.get("renewed") or record.get("created_at", now)
     return revived or ({"renewed": int(now)} if renew and now - last >= RENEWAL_SECONDS else {})
-
-
-def check_versions(databases: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> None:
-    problems = [
-        f"{one['name']} is PostgreSQL {records[one['name']]['version']} and cannot become {one['version']} in place; "
-        "leave its version out, or provision a new name and copy the data"
-        for one in databases
-        if one["name"] in records and one.get("version") not in (None, records[one["name"]]["version"])
-    ]
-    if problems:
-        raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
-
-
-def check_extensions(
-    databases: Sequence[Mapping[str, Any]],
-    records: Mapping[str, Mapping[str, Any]],
-    default_version: str,
-    available: Mapping[str, Sequence[str]],
-) -> None:
-    problems = []
-    for one in databases:
-        version = records[one["name"]]["version"] if one["name"] in records else one.get("version") or default_version
-        lacking = [name for name in one.get("extensions", []) if name not in available.get(version, [name])]
-        if lacking:
-            found = ", ".join(available[version])
-            problems.append(f"{one['name']}: PostgreSQL {version} has no extension {', '.join(lacking)} here; it has {found}")
-    if problems:
-        raise InvalidInput(f"Nothing was changed: {'; '.join(problems)}")
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -223,27 +211,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     gone = [one["name"] for one in databases if one["name"] not in records]
     if params["existing"] and gone:
         raise InvalidInput(f"{', '.join(gone)}: erased by another run meanwhile; provision it again")
-    check_versions(databases, records)
-    check_extensions(databases, records, params["default_version"], params["extensions"])
-
+    check_fit(
+        databases, records, Offer(params["default_version"], params["images"], params["extensions"]), params["renew"], time.time()
+    )
     missing = [
         one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records
     ]
-    without_image = sorted({one["version"] for one in [*missing, *records.values()]} - set(params["images"]))
-    if without_image:
-        raise InvalidInput(
-            f"Nothing was changed: there is no image of PostgreSQL {', '.join(without_image)} here; "
-            "add it to postgres_image_versions and run site.yml"
-        )
     changed = [one["name"] for one in missing]
-    if check_mode:
-        created = [
-            {"name": one["name"], "user": one["name"], "password": "", "logins": {}, "version": one["version"]}
-            | {"volume": "from-the-pool", "spec": merge_spec({}, one), "created": True}
-            for one in missing
-        ]
-    else:
-        created = claims.create_all(missing)
+    created = claims.foretell(missing) if check_mode else claims.create_all(missing)
     records |= {record["name"]: record for record in created}
 
     unkept: list[str] = []

@@ -62,6 +62,16 @@ def described(record: Mapping[str, Any], retention: int, now: float) -> dict[str
     }
 
 
+def merged(one: Mapping[str, Any], record: Mapping[str, Any], retention: int, now: float) -> dict[str, Any]:
+    """What Nomad's lists say of a database (database_info.describe), and what its record says."""
+    full = dict(one) | described(record, retention, now)
+    full["state"] = "erasing" if record["erasing"] else "destroyed" if record["destroyed"] else one["state"]
+    # A run that was killed between its note and the end of the job.
+    if record["destroyed"] and not full["due"] and one["state"] != "stopped":
+        full["due"] = "destroy"
+    return full
+
+
 def statistics(record: Mapping[str, Any], host: str, port: int, ca_cert: str) -> dict[str, Any]:
     """Size in bytes, other connections and how many there may be, and the server's start in seconds since 1970; nothing where it
     does not answer soon. And its state, where it is not simply running, or that it answers and is full."""

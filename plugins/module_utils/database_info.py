@@ -86,11 +86,7 @@ def with_details(
         record = find_record(client, one["name"])
         if record is None:
             return None
-        full = one | details.described(record, retention or int(now), now)
-        full["state"] = "erasing" if record["erasing"] else "destroyed" if record["destroyed"] else one["state"]
-        # A run that was killed between its note and the end of the job.
-        if record["destroyed"] and not full["due"] and one["state"] != "stopped":
-            full["due"] = "destroy"
+        full = details.merged(one, record, retention or int(now), now)
         if not details.selected(full["labels"], labels):
             return None
         if params["statistics"] and one["state"] == "running":

@@ -16,6 +16,8 @@ NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # PostgreSQL's own, and the two that it refuses as role names.
 RESERVED = frozenset({"postgres", "template0", "template1", "public", "none"})
 POOLER_SUFFIX = "-pooler"
+# The environment's own host names (role traefik), which a new database would take away.
+HOST_NAMES = {"nomad": "Nomad's UI", "status": "the status page", "traefik": "Traefik's dashboard"}
 # https://www.postgresql.org/docs/current/runtime-config.html: what the job itself decides.
 MANAGED_SETTINGS = frozenset(
     [
@@ -112,8 +114,12 @@ def check_version(value: Any) -> str:
 
 
 def check_settings(value: Any) -> dict[str, str]:
+    """A mapping, or lines such as `work_mem = 8MB`, as in postgresql.conf."""
+    if isinstance(value, str) and "=" in value:
+        lines = [line.partition("=") for line in value.splitlines() if line.strip()]
+        value = {key.strip(): re.sub(r"^'([^']*)'$", r"\1", text.strip()) for key, _equals, text in lines}
     if not isinstance(value, Mapping):
-        raise ValueError(f"{quoted(value)} is not a mapping of PostgreSQL's settings to values")
+        raise ValueError(f"{quoted(value)} is not a mapping of PostgreSQL's settings to values, nor lines such as work_mem = 8MB")
     settings = {}
     for key, given in value.items():
         if not isinstance(key, str) or not SETTING.fullmatch(key):
@@ -145,7 +151,7 @@ def check_cidrs(value: Any) -> list[str]:
 def check_labels(value: Any) -> dict[str, str]:
     """A mapping; or, where a shell makes that awkward, `team=web,tier=dev`."""
     if isinstance(value, str) and all("=" in one for one in value.split(",")):
-        value = {key.strip(): text.strip() for key, _, text in (one.partition("=") for one in value.split(","))}
+        value = {key.strip(): text.strip() for key, _equals, text in (one.partition("=") for one in value.split(","))}
     if not isinstance(value, Mapping):
         raise ValueError(f"{quoted(value)} is not a mapping such as {{team: web}}, nor team=web")
     labels = {}
@@ -179,6 +185,14 @@ def seconds(duration: str) -> int | None:
     """The length of a ttl; None for one that never ends."""
     found = DURATION.fullmatch(duration)
     return int(found[1]) * UNITS[found[2]] if found else None
+
+
+def short_time(length: float) -> str:
+    """Seconds in the largest unit that fits, as in 3d; "due" where they are over."""
+    if length <= 0:
+        return "due"
+    size, unit = next(((size, unit) for size, unit in ((86400, "d"), (3600, "h"), (60, "m")) if length >= size), (1, "s"))
+    return f"{int(length // size)}{unit}"
 
 
 def option_seconds(option: str, value: str) -> int | None:

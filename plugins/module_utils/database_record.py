@@ -73,7 +73,8 @@ def wanted(record: Mapping[str, Any]) -> str:
     """A line for each login and extension that the server shall have: `login ROLE LOGIN VERIFIER`, `extension NAME - -`."""
     lines = []
     for role, login in record["logins"].items():
-        valid = [login, *([login["ending"]] if "ending" in login else [])]
+        # Besides the one that URLs name: one that will be, or one that was.
+        valid = [login, *(login[key] for key in ("next", "ending") if key in login)]
         lines += [f"login {role_name(record['name'], role)} {one['user']} {scram_verifier(one['password'])}" for one in valid]
     lines += [f"extension {extension} - -" for extension in record["spec"].get("extensions") or []]
     return "".join(f"{line}\n" for line in lines)

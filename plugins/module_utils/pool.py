@@ -91,9 +91,9 @@ def job_state(job: Mapping[str, Any]) -> str:
 def read_lists(client: NomadClient) -> list[list[dict[str, Any]]]:
     """All volumes, jobs (with their meta) and variables (without their items) of the namespace: three requests."""
     lists: list[Callable[[], list[dict[str, Any]]]] = [
-        lambda: client.volumes.list(),
+        client.volumes.list,
         lambda: list(client.jobs.get(meta="true")),
-        lambda: client.variables.list(),
+        client.variables.list,
     ]
     return values(map_concurrently(lambda read: read(), lists, workers=3))
 

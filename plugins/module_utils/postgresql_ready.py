@@ -56,7 +56,10 @@ CAUSES = (
     (r"certificate verify failed|root certificate file", "its certificate is not trusted; is ca_cert the environment's CA?"),
     (r"does not match host name", "its certificate is for another name; does the wildcard certificate cover the domain?"),
     (r"Connection refused", "nothing listens there; is Traefik running (site.yml)?"),
-    (r"password authentication failed", "it refuses the password; were the data and the credentials separated?"),
+    (
+        r"password authentication failed",
+        "it refuses the password; where its owner changed that by ALTER ROLE, `restart` sets it back",
+    ),
     (r"does not exist", "the server runs but has no such database yet; see its log"),
     (
         r"unrecognized name|SSL error|closed the connection unexpectedly|SSL SYSCALL",

@@ -59,17 +59,17 @@ def main() -> int:
     for module, own in ((database_expire, {"retention": retention}), (database_orphans, {})):
         result = module.SPEC.execute(with_defaults(module.ARGUMENT_SPEC, connection | own), False)
         if result.get("failed"):
-            print(result["msg"], file=sys.stderr)
+            sys.stderr.write(f"{result['msg']}\n")
             status = 1
         done |= result
-    print("\n".join(report(done, retention)))
+    sys.stdout.write("\n".join([*report(done, retention), ""]))
     try:
         forget_old_runs(NomadClient(with_defaults(CONNECTION_SPEC, connection)), os.environ["NOMAD_JOB_PARENT_ID"])
     except InfiniteError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         status = 1
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -104,7 +104,7 @@ def remove(client: NomadClient, job: str) -> None:
 def remove_all(client: NomadClient, databases: Collection[str]) -> None:
     """What there is of transfers beside databases that are about to be erased. Whoever does that need not read any secret."""
     for path in (stub["Path"] for stub in client.variables.list(LOCKS)):
-        database, _, number = path.removeprefix(LOCKS).partition("_")
+        database, _underscore, number = path.removeprefix(LOCKS).partition("_")
         if database in databases and number:
             remove(client, path.removeprefix(WANTED))
         elif database in databases:

@@ -185,7 +185,7 @@ class Watch:
 
     def _result(self) -> dict[str, Any]:
         for _attempt in range(RESULT_ATTEMPTS):
-            verdict, _, rest = (self._lines() or [""])[-1].partition(" ")
+            verdict, _space, rest = (self._lines() or [""])[-1].partition(" ")
             if verdict in VERDICTS:
                 break
             time.sleep(POLL_SECONDS)

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_claim
 short_description: Give databases their credentials and their volumes
+version_added: 0.1.0
 description:
   - Makes a record for each database that has none, the Nomad variable C(databases/NAME), with a new password and a
     volume claimed from the pool, and returns the records of all.

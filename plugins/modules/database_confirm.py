@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_confirm
 short_description: See whether databases were ended while they were provisioned
+version_added: 0.1.0
 description:
   - The last step of provisioning. Where somebody else destroyed or erased a database meanwhile, its job is ended again, so that
     nothing is left half done.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_expire
 short_description: End what is past its time
+version_added: 0.1.0
 description:
   - Destroys databases whose ttl is over, erases those that were destroyed for longer than the retention time, and ends old
     passwords whose overlap is over.

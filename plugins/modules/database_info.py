@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_info
 short_description: Tell which databases there are
+version_added: 0.1.0
 description:
   - Lists the databases, and how many prepared volumes wait for new ones, in four requests however many there are.
 extends_documentation_fragment:

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_logs
 short_description: Read a database's log
+version_added: 0.1.0
 description:
   - Returns the last lines of a database's log, or shows new ones as they come, across restarts and the log's rotation.
 extends_documentation_fragment:

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_orphans
 short_description: Remove what interrupted runs left behind without a record
+version_added: 0.1.0
 description:
   - Volumes that were claimed for databases that never were go back to the pool. What only a database's job reads, and jobs on
     volumes that are no more, are removed where there is no such database. Transfers that nobody attends to are ended.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_pool
 short_description: Keep volumes ready for new databases
+version_added: 0.1.0
 description:
   - Makes dynamic host volumes and registers Nomad batch jobs that initialise a PostgreSQL cluster on each, so that as
     many as O(size) says wait for databases to come.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_release
 short_description: Stop, destroy or erase databases
+version_added: 0.1.0
 description:
   - Stops databases, keeping their data and credentials, or erases these for ever.
   - Waits until the servers have ended.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_restart
 short_description: Restart databases' servers
+version_added: 0.1.0
 description:
   - Restarts the servers in place, all at once, and waits until each has started anew. PostgreSQL's fast shutdown ends the sessions.
 extends_documentation_fragment:

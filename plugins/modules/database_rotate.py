@@ -6,9 +6,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_rotate
 short_description: Give databases' roles new passwords
+version_added: 0.1.0
 description:
-  - Gives a role of each database a new login and password, which the database's URL names from then on. The old login works
-    until the overlap is over. No session ends before then, and no server is restarted.
+  - Gives a role of each database a new login and password, which the database's URL names as soon as the server is seen to take
+    it. The old login works until the overlap is over. No session ends before then, and no server is restarted.
   - Where one of several databases cannot be changed, none is.
   - A role has two logins, which take turns. Both act as the same PostgreSQL role, so that what one makes belongs to both.
 extends_documentation_fragment:
@@ -22,7 +23,8 @@ attributes:
     description: The change is a secret.
   idempotent:
     support: partial
-    description: V(rotated) makes a new password each time; the other states change nothing the second time.
+    description:
+      - V(rotated) makes a new password each time, but finishes what was interrupted. The others change nothing again.
 options:
   names:
     description: The databases' names.
@@ -52,6 +54,21 @@ options:
       - So an interrupted run can be repeated.
     type: bool
     default: false
+  domain:
+    description: The environment's domain. Needed with V(rotated).
+    type: str
+  port:
+    description: The environment's port.
+    type: int
+    default: 5432
+  ca_cert:
+    description: The CA that the environment's clients trust. Empty where the certificate is a public one.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds until the servers must take the new passwords.
+    type: float
+    default: 60
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -62,6 +79,7 @@ EXAMPLES = r"""
     nomad_namespace: databases
     names: [mydb]
     overlap: 2h
+    domain: db.example.com
 """
 
 RETURN = r"""

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_select
 short_description: Find the databases that a task is about
+version_added: 0.1.0
 description:
   - Finds databases by their names or by their labels, and refuses those that are in no state for what is to be done.
   - Everything that is wrong is in one message, before anything is changed.

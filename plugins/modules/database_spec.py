@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_spec
 short_description: Check descriptions of databases
+version_added: 0.1.0
 description:
   - Checks what a playbook was asked for before anything is asked of any API, and reports every problem of every
     database in one message.

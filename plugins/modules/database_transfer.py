@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_transfer
 short_description: Copy a database into another, here or elsewhere
+version_added: 0.1.0
 description:
   - Copies all of a database into another, in one transaction, by C(pg_dump) and C(pg_restore) in a Nomad job on the node of a
     database of this environment. Nothing of the data passes through the controller. A transfer that fails or is interrupted
@@ -19,7 +20,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    description: Tells what would be copied. A database elsewhere is not connected to.
+    description: Tells what would be copied.
+    details: A database elsewhere is not connected to.
   diff_mode:
     support: none
     description: The change is a database.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hosts_file
 short_description: Manage host names in the hosts file
+version_added: 0.1.0
 description:
   - Adds names to a marked block of the hosts file or removes them from it. Names that resolve to the address already
     are left to the resolver.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_acl_bootstrap
 short_description: Bootstrap Nomad's ACL system
+version_added: 0.1.0
 description:
   - Makes the first management token, with a secret that the operator chose beforehand, so that an interrupted run can be repeated.
   - Waits for a server that was just started to answer and to elect a leader.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_acl_policy
 short_description: Manage Nomad ACL policies
+version_added: 0.1.0
 description:
   - Creates, changes and removes ACL policies, for tokens and, with O(policies[].job_acl), for the workload identities of jobs.
 extends_documentation_fragment:

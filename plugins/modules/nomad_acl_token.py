@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_acl_token
 short_description: Manage a Nomad ACL token
+version_added: 0.1.0
 description:
   - Makes, changes or removes the token of a name.
   - Nomad makes a token's secret and tells it only once. It is written to a file on the machine that runs this module,

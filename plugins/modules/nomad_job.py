@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_job
 short_description: Run, stop and remove Nomad jobs
+version_added: 0.1.0
 description:
   - Registers a job, or a list of jobs, from HCL or a structure; stops or removes them.
   - What would change is asked of Nomad itself (its C(/plan)), and a job is registered only if that shows a difference and

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_job_info
 short_description: Tell which Nomad jobs exist and how they are
+version_added: 0.1.0
 description:
   - Lists jobs, all in one request, optionally with the state of their allocations and deployments in a second one.
 extends_documentation_fragment:
@@ -65,7 +66,7 @@ EXAMPLES = r"""
   infinite.databases.nomad_job_info:
     namespace: databases
     status: true
-  register: databases
+  register: found
 """
 
 RETURN = r"""

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_namespace
 short_description: Manage Nomad namespaces
+version_added: 0.1.0
 description:
   - Creates, changes and removes namespaces. What is not mentioned of an existing one stays as it is.
 extends_documentation_fragment:

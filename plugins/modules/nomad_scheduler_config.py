@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_scheduler_config
 short_description: Configure Nomad's scheduler
+version_added: 0.1.0
 description:
   - Sets cluster-wide settings of Nomad's scheduler. What is not mentioned stays as it is.
 extends_documentation_fragment:

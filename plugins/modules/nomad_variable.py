@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_variable
 short_description: Manage Nomad Variables
+version_added: 0.1.0
 description:
   - Creates, changes and removes Nomad Variables, in which Nomad keeps small secrets.
   - Writes with check-and-set; a variable that somebody else changed meanwhile is an error, never overwritten.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nomad_volume
 short_description: Manage Nomad dynamic host volumes
+version_added: 0.1.0
 description:
   - Creates, changes and removes dynamic host volumes.
   - Nomad does not keep names unique; this module does, per namespace (and per node, if O(volumes[].node_id) is given), and

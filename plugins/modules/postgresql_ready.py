@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: postgresql_ready
 short_description: Wait until databases answer
+version_added: 0.1.0
 description:
   - Asks C(select 1) of each database as its user will, by its host name and with TLS verified (C(sslmode=verify-full)),
     until it answers or the time is up.
@@ -76,6 +77,7 @@ EXAMPLES = r"""
         name: mydb
         user: mydb
         password: "{{ mydb_password }}"
+    ca_cert: "{{ database_ca_cert }}"
 """
 
 RETURN = r"""

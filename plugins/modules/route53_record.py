@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: route53_record
 short_description: Manage records in a Route53 hosted zone, any number at once
+version_added: 0.1.0
 description:
   - Creates, changes and removes A, AAAA, CNAME, TXT and CAA records. Reads the zone once, writes in batches as large as
     Route53 allows (100 new records are one call), and waits for all of them at once.

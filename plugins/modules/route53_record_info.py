@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: route53_record_info
 short_description: Tell which records a Route53 hosted zone has, and whose they are
+version_added: 0.1.0
 description:
   - Lists the records of a zone, of a sub-domain, or of some names, in as few requests as that takes.
 extends_documentation_fragment:

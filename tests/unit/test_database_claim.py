@@ -30,8 +30,8 @@ RFC_CLIENT_PROOF = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 RFC_SERVER_SIGNATURE = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 
-def volume(name: str, version: str = "17", state: str = "ready") -> Volume:
-    return Volume(id=f"id-{name}", name=name, version=version, node="n", state=state)
+def volume(name: str, version: str = "17", state: str = "ready", node: str = "n") -> Volume:
+    return Volume(id=f"id-{name}", name=name, version=version, node=node, state=state)
 
 
 def test_verifier_of_the_rfc() -> None:
@@ -102,6 +102,11 @@ def test_assign(wanted: list[str], ready: list[str], given_to: list[str], lackin
     assert missing == lacking
 
 
+def test_volumes_of_nodes_that_take_no_database_are_left_out() -> None:
+    volumes = [volume("a", node="here"), volume("b", node="gone"), volume("c", node="there")]
+    assert [one.name for one in claim.on_nodes(volumes, ["there", "here"])] == ["a", "c"]
+
+
 @given(st.lists(st.sampled_from(["15", "16", "17"])), st.lists(st.sampled_from(["15", "16", "17"])))
 def test_assign_gives_each_volume_once_and_loses_nobody(wanted: list[str], ready: list[str]) -> None:
     databases = [{"name": f"db{place}", "version": version} for place, version in enumerate(wanted)]
@@ -114,45 +119,8 @@ def test_assign_gives_each_volume_once_and_loses_nobody(wanted: list[str], ready
     assert all(Counter(ready)[version] < Counter(wanted)[version] for version in lacking), "lacking only where it is short"
 
 
-@pytest.mark.parametrize(
-    ("asked", "refused"),
-    [
-        ([{"name": "a"}], []),
-        ([{"name": "a", "version": "17"}], []),
-        ([{"name": "new", "version": "15"}], []),
-        ([{"name": "a", "version": "15"}], ["a is PostgreSQL 17 and cannot become 15"]),
-        ([{"name": "a", "version": "15"}, {"name": "b", "version": "17"}], ["a is PostgreSQL 17", "b is PostgreSQL 15"]),
-    ],
-)
-def test_version_change_is_refused(asked: list[dict[str, Any]], refused: list[str]) -> None:
-    records = {"a": {"version": "17"}, "b": {"version": "15"}}
-    if not refused:
-        claim.check_versions(asked, records)
-        return
-    with pytest.raises(InvalidInput, match="Nothing was changed") as caught:
-        claim.check_versions(asked, records)
-    assert all(part in str(caught.value) for part in refused)
-
-
 def test_protection() -> None:
     records = [{"name": name, "spec": spec} for name, spec in (("a", {}), ("b", {"protect": True}), ("c", {"protect": False}))]
     release.check_protection([records[0], records[2]])
     with pytest.raises(InvalidInput, match="b is protected"):
         release.check_protection(records)
-
-
-def test_extensions_that_the_image_lacks_are_told_at_once() -> None:
-    available = {"17": ["hstore", "vector"]}
-    asked = [
-        {"name": "a", "extensions": ["postgis", "vector"]},
-        {"name": "b", "extensions": ["pg_cron"]},
-        {"name": "c", "extensions": ["x"]},
-    ]
-    records = {"b": {"version": "17"}, "c": {"version": "15"}}
-    with pytest.raises(InvalidInput) as failure:
-        claim.check_extensions(asked, records, "17", available)
-    assert str(failure.value) == (
-        "Nothing was changed: a: PostgreSQL 17 has no extension postgis here; it has hstore, vector; "
-        "b: PostgreSQL 17 has no extension pg_cron here; it has hstore, vector"
-    ), "nothing is known of 15's"
-    claim.check_extensions([{"name": "a", "extensions": ["vector"]}, {"name": "b"}], records, "17", available)

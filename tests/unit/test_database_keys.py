@@ -21,6 +21,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
         ("allowed_cidrs", ["203.0.113.0/24", "2001:DB8::/32"], ["2001:db8::/32", "203.0.113.0/24"]),
         ("allowed_cidrs", "10.0.0.1, 10.0.0.1", ["10.0.0.1/32"]),
         ("allowed_cidrs", [], []),
+        ("settings", {"work_mem": "8MB", "jit": False}, {"work_mem": "8MB", "jit": "off"}),
+        ("settings", "work_mem = 8MB\n\nsearch_path='a, b'", {"work_mem": "8MB", "search_path": "a, b"}),
         ("labels", {"team": "web", "cost/center": 7}, {"team": "web", "cost/center": "7"}),
         ("labels", "team=web, cost/center=7=x", {"team": "web", "cost/center": "7=x"}),
         ("ttl", "7D", "7d"),
@@ -55,6 +57,8 @@ def test_good(key: str, given_value: Any, value: Any) -> None:
         ("temp_file_limit", "1GB", "is not a whole number of MiB"),
         ("disk", "10GB", "is not a whole number of MiB"),
         ("settings", {"default_transaction_read_only": False}, "is decided by the platform"),
+        ("settings", "work_mem", "nor lines such as"),
+        ("settings", "work_mem=8MB\nnonsense here", "'nonsense here' is not a setting"),
     ],
 )
 def test_bad(key: str, value: Any, message: str) -> None:
@@ -111,8 +115,8 @@ def test_a_size_is_told_to_the_host() -> None:
         (2048, True, None),
         (0, False, None),
         ("", False, None),
-        (2048, False, "databases[0].disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas"),
-        (512, True, "databases[0].disk: 512 is less than 1024 MiB"),
+        (2048, False, "mydb.disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas"),
+        (512, True, "mydb.disk: 512 is less than 1024 MiB"),
     ],
 )
 def test_a_size_where_it_cannot_be_enforced(disk: Any, quota: bool, message: str | None) -> None:

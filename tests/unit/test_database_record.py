@@ -52,18 +52,25 @@ def test_passwords_are_in_no_line() -> None:
 
 def test_rotation() -> None:
     made = record()
-    turned = rotate.rotated(made, "ro", NOW + 60)
+    offer = rotate.offered(made, "ro")
+    assert {key: offer["logins"]["ro"][key] for key in ("user", "password")} == made["logins"]["ro"], "the URL's is as it was"
+    assert record_of.wanted(offer).count("login mydb_ro ") == 2, "both work"
+    assert rotate.offered(offer, "ro") == offer, "an interrupted run's is used"
+    turned = rotate.rotated(offer, "ro", NOW + 60)
     assert turned["logins"]["owner"] == made["logins"]["owner"]
     assert turned["logins"]["ro"]["user"] == "mydb_ro_b"
     assert turned["logins"]["ro"]["ending"] == made["logins"]["ro"] | {"until": NOW + 60}
-    assert record_of.wanted(turned).count("login mydb_ro ") == 2, "both work"
+    lines = [set(record_of.wanted(one).splitlines()) for one in (offer, turned)]
+    assert lines[0] == lines[1], "nothing new for the server"
     with pytest.raises(InvalidInput, match="its old password of ro works until 2027-01-15"):
+        rotate.offered(turned, "ro")
+    with pytest.raises(InvalidInput, match="its password of ro was changed by another run meanwhile"):
         rotate.rotated(turned, "ro", NOW)
     assert rotate.ended(turned, record_of.ROLES, NOW) == turned, "not yet"
     after = rotate.ended(turned, record_of.ROLES, NOW + 60)
     assert "ending" not in after["logins"]["ro"]
     assert rotate.ended(turned, ("rw",), float("inf")) == turned, "another role's"
-    assert rotate.rotated(after, "ro", NOW)["logins"]["ro"]["user"] == "mydb_ro", "they take turns"
+    assert rotate.offered(after, "ro")["logins"]["ro"]["next"]["user"] == "mydb_ro", "they take turns"
 
 
 @pytest.mark.parametrize(

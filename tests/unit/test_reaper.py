@@ -12,6 +12,7 @@ from pathlib import Path
 from ansible_collections.infinite.databases.plugins.module_utils import reaper
 
 ROOT = Path(__file__).parents[2]
+PROGRAMS = ("reaper", "status", "status_page")
 
 
 def job(name: str, status: str = "dead", parent: str = "_reaper") -> dict[str, str]:
@@ -32,13 +33,13 @@ def test_a_line_for_each_thing_done() -> None:
 
 
 def pack(directory: Path) -> Path:
-    command = [sys.executable, "roles/reaper/files/pack.py", str(ROOT), "reaper", str(directory)]
+    command = [sys.executable, "roles/reaper/files/pack.py", str(ROOT), str(directory), *PROGRAMS]
     digest = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     return directory / f"tools-{digest}.tar"
 
 
-def test_the_packed_program_needs_no_ansible(tmp_path: Path) -> None:
-    """It runs on a Python that has requests only, up to where it misses its task's environment."""
+def test_the_packed_programs_need_no_ansible(tmp_path: Path) -> None:
+    """They run on a Python that has requests only, up to where they miss their task's environment."""
     packed = pack(tmp_path)
     assert pack(tmp_path / "again").read_bytes() == packed.read_bytes()
     with tarfile.open(packed) as archive:
@@ -46,8 +47,9 @@ def test_the_packed_program_needs_no_ansible(tmp_path: Path) -> None:
     for library in ("requests", "urllib3", "idna", "certifi", "charset_normalizer"):
         source = next(Path(path, library) for path in sys.path if Path(path, library).is_dir())
         (tmp_path / "tools" / library).symlink_to(source)
-    module = "ansible_collections.infinite.databases.plugins.module_utils.reaper"
-    # -S: no site-packages; neither Ansible nor this checkout can be found.
-    command = [sys.executable, "-S", "-m", module]
-    done = subprocess.run(command, cwd=tmp_path / "tools", env={}, check=False, capture_output=True, text=True)
-    assert done.stderr.endswith("KeyError: 'NOMAD_NAMESPACE'\n")
+    for program, misses in zip(PROGRAMS, ("NOMAD_NAMESPACE", "NOMAD_NAMESPACE", "ENVIRONMENT"), strict=True):
+        module = f"ansible_collections.infinite.databases.plugins.module_utils.{program}"
+        # -S: no site-packages; neither Ansible nor this checkout can be found.
+        command = [sys.executable, "-S", "-m", module]
+        done = subprocess.run(command, cwd=tmp_path / "tools", env={}, check=False, capture_output=True, text=True)
+        assert done.stderr.endswith(f"KeyError: '{misses}'\n"), program

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +45,7 @@ def test_every_verb_is_complete(verb: str) -> None:
     (wrapper,) = yaml.safe_load((ROOT / f"{verb}.yml").read_text())
     assert wrapper["ansible.builtin.import_playbook"] == f"playbooks/{verb}.yml"
     assert f"[{verb}]({verb}.md)" in (PAGES / "README.md").read_text()
+    assert re.search(rf"^{verb}: .*## ", (ROOT / "Makefile").read_text(), re.MULTILINE), f"make {verb}"
     _usage, paragraphs = script.comment(verb)
     assert paragraphs, "say what it does in the comment at the top"
     rows = script.variables(PLAYS[verb])

@@ -195,6 +195,10 @@ job "postgres" {
           # A server that is being replaced may still be writing its last checkpoint.
           flock -w 150 9 || refuse "another server uses this volume; stop that one first"
           [ -s "$PGDATA/PG_VERSION" ] || refuse "its volume holds no data and a database is never created over lost data; bring the volume back"
+          # Whoever removes jobs and variables by hand may bring a used volume back to the pool: nobody gets another's data.
+          [ -s /volume/database ] || echo "$DATABASE" > /volume/database
+          owner=$(cat /volume/database)
+          [ "$owner" = "$DATABASE" ] || refuse "its volume holds the data of database $owner; copy that out on the node before this one is purged"
           found=$(cat "$PGDATA/PG_VERSION")
           [ "$found" = "$PG_VERSION" ] || refuse "its data is of PostgreSQL $found and this server is $PG_VERSION; set the version to $found"
           cat > /tmp/pg_hba.conf <<'HBA'

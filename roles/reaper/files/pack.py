@@ -1,8 +1,8 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Pack one of this collection's module_utils, with what it imports, so that it runs where there is no Ansible.
+"""Pack some of this collection's module_utils, with what they import, so that they run where there is no Ansible.
 
-usage: pack.py COLLECTION MODULE DIRECTORY
+usage: pack.py COLLECTION DIRECTORY MODULE...
 Prints the digest of what is packed, which is in DIRECTORY/tools-DIGEST.tar then.
 
 What is packed follows from an import: the files of this collection, of Ansible's own module_utils (a handful) and of python-nomad,
@@ -18,6 +18,7 @@ import os
 import sys
 import tarfile
 import types
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKED = ("ansible", "ansible_collections", "nomad")
@@ -25,13 +26,14 @@ NAMESPACE = ("ansible_collections", "ansible_collections.infinite", "ansible_col
 ROOT = "tools"
 
 
-def load(collection: Path, module: str) -> None:
-    """Import the module from this very collection, wherever it is installed."""
+def load(collection: Path, modules: Sequence[str]) -> None:
+    """Import the modules from this very collection, wherever it is installed."""
     for name in NAMESPACE:
         package = types.ModuleType(name)
         package.__path__ = [str(collection)] if name == NAMESPACE[-1] else []
         sys.modules[name] = package
-    importlib.import_module(f"{NAMESPACE[-1]}.plugins.module_utils.{module}")
+    for module in modules:
+        importlib.import_module(f"{NAMESPACE[-1]}.plugins.module_utils.{module}")
 
 
 def sources() -> dict[str, bytes]:
@@ -57,8 +59,8 @@ def archive(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def main(collection: str, module: str, directory: str) -> None:
-    load(Path(collection).resolve(), module)
+def main(collection: str, directory: str, *modules: str) -> None:
+    load(Path(collection).resolve(), modules)
     content = archive(sources())
     digest = hashlib.sha256(content).hexdigest()[:12]
     target = Path(directory, f"tools-{digest}.tar")

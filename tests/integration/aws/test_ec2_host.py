@@ -101,7 +101,7 @@ def test_disks_are_encrypted_and_the_data_outlives_the_instance(user: Ec2User) -
 
 
 RULES = {("tcp", 5432, 5432, "0.0.0.0/0")} | {
-    ("tcp", port, port, source) for port in (22, 4646) for source in ("203.0.113.7/32", "2001:db8::/48")
+    ("tcp", port, port, source) for port in (22, 4646, 5443) for source in ("203.0.113.7/32", "2001:db8::/48")
 }
 
 

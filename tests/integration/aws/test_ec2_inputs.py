@@ -178,6 +178,7 @@ def test_several_hosts_in_a_named_subnet_from_the_packer_image(user: Ec2User) ->
     assert user.rules() == members | {
         ("tcp", 5432, 5432, "198.51.100.0/24"),
         ("tcp", 22, 22, "203.0.113.7/32"),
+        ("tcp", 5443, 5443, "203.0.113.7/32"),
         ("tcp", 4646, 4646, "203.0.113.7/32"),
     }
     attached = {name: volume["Attachments"][0]["InstanceId"] for name, volume in user.volumes().items() if name.endswith("-data")}

@@ -132,9 +132,9 @@ class User:
         lines = [line.split() for line in self.variable(f"nomad/jobs/{name}")["wanted"].splitlines()]
         return {line[2]: line[3] for line in lines if line[0] == "login"}
 
-    def connect(self, name: str, role: str = "owner") -> psycopg.Connection[tuple[Any, ...]]:
-        """By what Nomad has recorded; test_url checks that the URL says the same."""
-        login = self.login(name, role)
+    def connect(self, name: str, role: str = "owner", login: dict[str, Any] | None = None) -> psycopg.Connection[tuple[Any, ...]]:
+        """By what Nomad has recorded; test_url checks that the URL says the same. Or with a login of before."""
+        login = login or self.login(name, role)
         return psycopg.connect(
             host=f"{name}.{self.domain}",
             port=self.known["database_port"],
@@ -146,9 +146,9 @@ class User:
             autocommit=True,
         )
 
-    def query(self, name: str, sql: str, role: str = "owner") -> Any:
+    def query(self, name: str, sql: str, role: str = "owner", login: dict[str, Any] | None = None) -> Any:
         """The first column of the first row, if there is one."""
-        with self.connect(name, role) as connection:
+        with self.connect(name, role, login) as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchone()[0] if cursor.description else None  # type: ignore[index]
 

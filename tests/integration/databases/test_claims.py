@@ -180,7 +180,7 @@ def test_what_is_asked_for_is_remembered(site: Site) -> None:
 
 def test_a_version_without_an_image(site: Site) -> None:
     refused = site.claim("infinite-test-a", version="16", fails=True)
-    assert refused["msg"].startswith("Nothing was changed: there is no image of PostgreSQL 16 here")
+    assert refused["msg"].startswith("Nothing was changed: infinite-test-a: there is no image of PostgreSQL 16 here")
     assert site.paths() == set()
 
 

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
@@ -88,6 +88,20 @@ def test_out_of_memory(user: User, neighbours: None) -> None:
 def test_out_of_temporary_files(user: User, neighbours: None) -> None:
     with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="temp_file_limit"):
         user.query(HOG, "select count(distinct g) from generate_series(1, 3000000) g")
+
+
+def test_connections_and_timeouts(user: User, neighbours: None) -> None:
+    user.run("provision", db=HOG, connections=5, statement_timeout=1, idle_timeout=1)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(user.connect(HOG)) for _session in range(5)]
+        with pytest.raises(psycopg.OperationalError, match="remaining connection slots are reserved"):
+            user.connect(HOG)
+        with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+            sessions[0].execute("select pg_sleep(5)")
+        time.sleep(1.5)
+        with pytest.raises(psycopg.errors.IdleSessionTimeout):
+            sessions[0].execute("select 1")
+    user.run("provision", db=HOG, statement_timeout=0, idle_timeout=0)
 
 
 def space(user: User) -> tuple[int, int]:

@@ -98,7 +98,7 @@ def busy(user: User) -> Iterator[None]:
     user.run("provision", databases=[{"name": BUSY, "connections": 10, "memory_max": 128, "ttl": "1d"}, {"name": GONE}])
     user.run("destroy", db=GONE)
     with ExitStack() as stack:
-        for _ in range(9):
+        for _connection in range(9):
             stack.enter_context(user.connect(BUSY))
         yield
 

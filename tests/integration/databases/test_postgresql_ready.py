@@ -37,7 +37,7 @@ def test_ready(user: User, endpoint: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("different", "params", "message"),
     [
-        ({"password": "wrong"}, {}, "it refuses the password; were the data and the credentials separated?"),
+        ({"password": "wrong"}, {}, "it refuses the password; where its owner changed that by ALTER ROLE, `restart` sets it back"),
         ({"host": "nobody.invalid"}, {}, "its name does not resolve; is there a DNS record or hosts entry?"),
         (
             {"host": "localhost"},

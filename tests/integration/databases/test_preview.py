@@ -79,7 +79,7 @@ def test_a_pull_request_from_its_opening_to_its_end(user: User, source: str) -> 
 
     # A database of a preview's name that is none.
     refused = user.run("preview", plain=True, fails=True, project=PROJECT, pr=8)
-    assert refused.err.startswith(f"{bystander}: there is a database of that name which is no preview")
+    assert refused.err.startswith(f"{bystander}: there is a database of that name which is not this preview; give")
     assert refused.err.count("\n") == 1
     user.run("preview", project=PROJECT, pr=8, state="absent")
     assert user.query(bystander, "select 1") == 1
@@ -159,6 +159,7 @@ def expressions(text: str, known: dict[str, Any]) -> str:
 def test_the_workflow_for_github(user: User, pipeline: Pipeline) -> None:
     workflow = yaml.safe_load(GITHUB.read_text())
     assert workflow["permissions"] == {}
+    assert workflow["defaults"]["run"]["shell"] == "bash", "with pipefail, as it is run here"
     assert "event.pull_request.number" in workflow["concurrency"]["group"]
     (job,) = workflow["jobs"].values()
     assert job["permissions"] == {"pull-requests": "write"}

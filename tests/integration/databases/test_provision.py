@@ -80,7 +80,14 @@ def test_a_list_in_one_run(user: User, first: str) -> None:
     assert user.query(large, "show search_path") == settings["search_path"]
     # What is left out keeps its value.
     assert user.run("provision", db=large).changed == 0
-    assert user.run("provision", db=large, settings={"work_mem": "9MB"}).changed > 0
+    names = (small, large, first)
+    since = {name: user.query(name, "select pg_postmaster_start_time()") for name in names}
+    changed: list[dict[str, Any]] = [{"name": small}, {"name": large, "settings": {"work_mem": "9MB"}}, {"name": first}]
+    foretold = user.run("provision", "--check", plain=True, databases=changed).out.splitlines()
+    assert {f"{small}: unchanged", f"{large}: would be updated, with a restart", f"{first}: unchanged"} < set(foretold)
+    assert user.run("provision", databases=changed).changed > 0
+    restarted = [name for name in names if user.query(name, "select pg_postmaster_start_time()") != since[name]]
+    assert restarted == [large], "that one alone"
     assert (user.query(large, "show work_mem"), user.query(large, "show shared_buffers")) == ("9MB", "128MB")
 
 
@@ -101,7 +108,7 @@ def test_check_mode_changes_nothing(user: User, first: str) -> None:
     databases = [{"name": "infinite-test-unborn"}, {"name": first, "memory": 100, "settings": {"work_mem": "5MB"}}]
     done = user.changes_nothing(lambda: user.run("provision", "--check", "--diff", databases=databases))
     assert "Check mode, nothing was changed." in done.out
-    assert "infinite-test-unborn: would be registered" in done.out
+    assert "infinite-test-unborn: would be created" in done.out
     assert f"{first}: would be updated" in done.out
     assert "work_mem=5MB" in done.out, "the diff says what would change"
     secrets = [user.login(first)["password"], *user.verifiers(first).values()]
@@ -111,7 +118,7 @@ def test_check_mode_changes_nothing(user: User, first: str) -> None:
 def test_version_is_not_changed_in_place(user: User, first: str) -> None:
     images = {"17": "image:17", "15": "image:15"}
     done = user.changes_nothing(lambda: user.run("provision", plain=True, fails=True, db=first, version=15, database_images=images))
-    assert f"Nothing was changed: {first} is PostgreSQL 17 and cannot become 15 in place" in done.err
+    assert f"Nothing was changed: {first}: is PostgreSQL 17 and cannot become 15 in place" in done.err
 
 
 def test_secrets_stay_where_they_belong(user: User) -> None:
@@ -188,7 +195,9 @@ def test_all_bad_descriptions_in_one_pass(user: User) -> None:
     assert done.err.count("\n") == 1
     assert done.err.startswith("19 problems, nothing was changed: ")
     located = re.findall(r"databases\[(\d+)\](\.\w+)?: ", done.err)
-    assert sorted(int(place) for place, _key in located) == [*range(15), 16, 17, 18, 19]
+    assert sorted(int(place) for place, _key in located) == [*range(15), 16]
+    for key in ("memory.memory", "key: unknown key", "version.version"):
+        assert f"; infinite-test-{key}" in done.err, "what has a name is called by it"
 
 
 @pytest.mark.parametrize("name", ["", "{{7*7}}", "$(id)", "a\nb", "x" * 64])

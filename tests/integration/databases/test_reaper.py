@@ -206,8 +206,11 @@ def test_past_its_time_by_two_at_once(user: User, reaper: Reaper, made: float) -
 
 def test_past_its_time_by_the_playbook(user: User, made: float) -> None:
     user.let_the_reaper_pass()
-    user.run("start", db=BRIEF)
+    user.run("undestroy", db=BRIEF)
     assert user.query(BRIEF, "select 1") == 1, "what was destroyed comes back"
+    assert expire(user) == ([], [], []), "its ttl counts anew"
+    record = user.variable(f"databases/{BRIEF}")
+    user.client.variables.write(f"databases/{BRIEF}", record | {"renewed": str(int(time.time()) - 61)})
     assert expire(user) == ([BRIEF], [], [])
     volume = age(user, BRIEF)
     assert expire(user) == ([], [BRIEF], [])

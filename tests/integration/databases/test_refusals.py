@@ -56,7 +56,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("rotate", {"db": RUNNING, "end": "maybe"}, "'maybe' is not a valid boolean"),
     ("list", {"output": "xml"}, "must be one of: text, json, got: xml"),
     ("logs", {"db": RUNNING, "lines": "-3"}, "lines: -3 is less than nothing"),
-    ("provision", {"db": RUNNING, "ttl": "soon", "connections": 2}, "2 problems, nothing was changed: databases[0]"),
+    ("provision", {"db": RUNNING, "ttl": "soon", "connections": 2}, f"2 problems, nothing was changed: {RUNNING}.connections: "),
 ]
 
 

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -152,12 +150,6 @@ def origin(name: str) -> dict[str, Any]:
     return {"from": name}
 
 
-def family(pid: int) -> list[int]:
-    """A process and its descendants: Ansible runs tasks in children that have sessions of their own."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in family(int(child)))]
-
-
 def fingerprint(connection: psycopg.Connection[tuple[object, ...]]) -> object:
     return connection.execute(FINGERPRINT.encode()).fetchone()
 
@@ -263,9 +255,7 @@ def test_interrupted_and_run_again(user: User, ready: str, source: str) -> None:
         for name, own in zip(containers, reversed(passwords), strict=True):
             read = user.node("docker", "exec", name, "cat", "/secrets/pass")
             assert [password in read for password in passwords] == [password == own for password in passwords], "only its own end's"
-        for pid in family(run.pid):
-            os.kill(pid, signal.SIGKILL)
-        run.communicate()
+        user.kill(run)
         assert not [password for password in passwords if password in seen]
         again = user.start("import", "-vvv", db=ready, replace=True, **origin(source))
         for _attempt in range(300):
@@ -289,7 +279,9 @@ def test_a_killed_run_ends_by_itself(user: User, ready: str, source: str) -> Non
     with held_up(user, ready):
         run = user.start("import", db=ready, replace=True, **origin(source))
         wait_for_dump(user, source)
-        user.kill_when(run, lambda: True)
+        # Not its children: nobody tells the task.
+        run.kill()
+        run.wait()
         for _attempt in range(200):
             if not left_over(user, ready):
                 break

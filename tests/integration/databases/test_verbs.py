@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from .conftest import User
+from .conftest import ENVIRONMENT, ROOT, User
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,14 @@ def test_environment(user: User, name: str) -> None:
         assert connection.execute("select current_user").fetchone() == (login["user"],)
 
 
+def test_connect(user: User, name: str) -> None:
+    """The one verb that is no playbook."""
+    if ENVIRONMENT != "local":
+        pytest.skip("make is for the local environment")
+    command = ["make", "connect", f"db={name}", "role=ro", "args=-Atc 'select current_user'"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == f"{name}_ro\n"
+
+
 def test_extensions(user: User, name: str) -> None:
     assert user.query(name, "select '[1,2]'::vector <-> '[1,3]'::vector") == 1
     assert user.query(name, "select ('a=>1'::hstore)->'a'") == "1"
@@ -63,42 +72,58 @@ def ends(session: psycopg.Connection[tuple[Any, ...]]) -> bool:
 
 
 def test_rotation_fails_no_connection(user: User, name: str) -> None:
-    """Somebody connects all the time, by the URL of the moment; somebody else by the old one."""
+    """Somebody connects all the time, by the URL of the moment; somebody else by the old one, until that ends."""
     old = user.login(name)
     failures: list[str] = []
-    connected, done = [0], threading.Event()
+    connected = {"moment": 0, "old": 0}
+    done, ending = threading.Event(), threading.Event()
 
-    def connect_again_and_again() -> None:
-        while not done.is_set():
+    def again_and_again(which: str, until: threading.Event) -> None:
+        while not until.is_set():
             try:
-                user.query(name, "select 1")
-                connected[0] += 1
+                user.query(name, "select 1", login=old if which == "old" else None)
+                connected[which] += 1
             except psycopg.Error as error:
-                failures.append(str(error))
+                failures.append(f"{which}: {error}")
 
     with user.connect(name) as session:
-        load = threading.Thread(target=connect_again_and_again)
+        loads = [threading.Thread(target=again_and_again, args=args) for args in (("moment", done), ("old", ending))]
+        for load in loads:
+            load.start()
         user.run("rotate", db=name)
-        load.start()
         assert session.execute("select 1").fetchone() == (1,), "a session goes on"
         new = user.login(name)
         assert new["user"] != old["user"]
         assert new["password"] != old["password"]
-        with psycopg.connect(session.info.dsn, password=old["password"]) as again:
-            assert again.execute("select current_user").fetchone() == (name,), "both are the owner"
+        assert user.query(name, "select current_user", login=old) == name, "both are the owner"
         refused = user.run("rotate", plain=True, fails=True, db=name)
         assert f"{name}: its old password of owner works until" in refused.err
+        ending.set()
+        loads[1].join()
         assert user.run("rotate", db=name, end=True).changed == 1
         done.set()
-        load.join()
+        loads[0].join()
         assert ends(session), "the old login's sessions too"
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(user.url(name), user=old["user"], password=old["password"])
+        user.connect(name, login=old)
     assert failures == []
-    assert connected[0] > 5
+    assert min(connected.values()) > 5
     assert user.run("rotate", db=name, end=True).changed == 0, "again: nothing to end"
     user.query(name, "create table by_the_second_login ()")
     assert user.query(name, "select tableowner from pg_tables where tablename = 'by_the_second_login'") == name
+
+
+def test_an_interrupted_rotation_is_finished_by_the_next(user: User, name: str) -> None:
+    old = user.login(name, "ro")
+    run = user.start("rotate", db=name, role="ro")
+    user.kill_when(run, lambda: "next" in user.login(name, "ro"))
+    assert user.query(name, "select 1", role="ro") == 1, "the URL works all the time"
+    offered = user.login(name, "ro")["next"]
+    assert user.run("rotate", db=name, role="ro").changed == 1
+    new = user.login(name, "ro")
+    assert new["ending"]["user"] == old["user"]
+    assert new["password"] == offered["password"]
+    assert user.query(name, "select 1", role="ro") == 1
 
 
 def test_stop_and_start(user: User, name: str) -> None:
@@ -235,7 +260,8 @@ def test_info(user: User, name: str) -> None:
 CHECKS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
     "running": [
         ("provision", {"memory": 128}, "would be updated, with a restart"),
-        ("provision", {"labels": "a=b"}, "Check mode, nothing was changed."),
+        ("provision", {}, "infinite-test-checked: unchanged"),
+        ("provision", {"labels": "a=b"}, "infinite-test-checked: would be updated\n"),
         ("list", {}, "running"),
         ("info", {}, "running"),
         ("metrics", {}, "# HELP"),

@@ -1,0 +1,173 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What role status's task `collector` runs, without Ansible: it tells the status page what there is, and none of the secrets.
+
+Whoever connects to its Unix socket is sent one JSON object; nothing is read from it. A record is read when Nomad's list says that
+it has changed, so that looking again costs the same five lists however many databases there are. What no API tells, the sizes and
+the connections, comes from role status's service on each node (figures.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import socketserver
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils import database_details as details
+from ansible_collections.infinite.databases.plugins.module_utils.database_info import describe, nodes_of_volumes, pool_counts
+from ansible_collections.infinite.databases.plugins.module_utils.database_keys import option_seconds
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import find_record
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, read_lists, read_state
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
+
+# In the directory that the tasks of one allocation share.
+SOCKET = "/alloc/data/status.sock"
+# The nodes' figures, for the pages of the other nodes.
+FIGURES = "status/"
+# Seconds for which an answer is good, and between two writings of a node's figures.
+FRESH = 5
+PUBLISHED = 30
+# All that leaves this process.
+PUBLIC = ("name", "state", "version", "node", "created", "expires", "destroyed", "erased_from", "size", "connections")
+
+PROBLEM = "Nomad does not answer; see the log of this job's task collector."
+
+Figures = Mapping[str, Any]
+
+
+def without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(record) | {"password": "", "logins": {}}
+
+
+def local_figures(port: int) -> dict[str, Any]:
+    """What this node's service says; nothing where it does not run."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection, connection.makefile() as stream:
+            found: dict[str, Any] = json.load(stream)
+            return found
+    except (OSError, ValueError):
+        return {}
+
+
+def measured(one: Mapping[str, Any], volume: Mapping[str, Any], address: str, figures: Mapping[str, Figures]) -> dict[str, Any]:
+    """A database's size in bytes, and its connections while it runs; None where nobody knows."""
+    node = figures.get(volume.get("NodeID", ""), {})
+    found: dict[str, Any] = {"size": node.get("sizes", {}).get(volume.get("ID")), "connections": None}
+    if one["state"] == "running" and address and "connections" in node:
+        found["connections"] = node["connections"].get(address, 0)
+    if one["state"] == "running" and volume.get("ID") in node.get("read_only", ()):
+        found["state"] = "read-only"
+    return found
+
+
+class Collector:
+    def __init__(self, client: NomadClient, node: str, port: int, retention: int) -> None:
+        self.client, self.node, self.port, self.retention = client, node, port, retention
+        self.known: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.lock = Lock()
+        self.answer, self.answered = b"", -FRESH * 1.0
+
+    def read(self, variables: Iterable[Mapping[str, Any]], prefix: str) -> dict[str, dict[str, Any]]:
+        """What is in the variables below a prefix, by name. Only those that changed since the last time are read."""
+        found = [one for one in variables if one["Path"].startswith(prefix)]
+        changed = [one["Path"] for one in found if self.known.get(one["Path"], (0, {}))[0] != one["ModifyIndex"]]
+        for path, (index, content) in zip(changed, values(self.client.map(self.read_one, changed)), strict=True):
+            self.known[path] = (index, content)
+        paths = {one["Path"] for one in found}
+        for path in [path for path in self.known if path.startswith(prefix) and path not in paths]:
+            del self.known[path]
+        return {path.removeprefix(prefix): self.known[path][1] for path in sorted(paths) if self.known[path][1]}
+
+    def read_one(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Its index and content; neither where it vanished meanwhile."""
+        if path.startswith(RECORDS):
+            record = find_record(self.client, path.removeprefix(RECORDS))
+            return (record["index"], without_secrets(record)) if record else (0, {})
+        try:
+            variable = self.client.variables.read(path)
+        except NomadNotFound:
+            return 0, {}
+        return variable["ModifyIndex"], json.loads(variable["Items"]["figures"])
+
+    def collect(self) -> dict[str, Any]:
+        volumes, jobs, variables = read_lists(self.client)
+        nodes = self.client.endpoint("nodes").get()
+        addresses = {service["JobID"]: service["Address"] for service in self.client.services("postgres")}
+        figures = self.read(variables, FIGURES) | {self.node: local_figures(self.port)}
+        by_name = {volume["Name"]: volume for volume in volumes}
+        records = self.read(variables, RECORDS)
+        now = time.time()
+        found = []
+        for one in describe(records, jobs, nodes_of_volumes(volumes, nodes)):
+            full = details.merged(one, records[one["name"]], self.retention or int(now), now)
+            full |= measured(full, by_name.get(full["volume"], {}), addresses.get(full["name"], ""), figures)
+            found.append({key: full[key] for key in PUBLIC})
+        return {"when": int(now), "databases": found, "pool": pool_counts(read_state(volumes, jobs, variables))}
+
+    def tell(self) -> bytes:
+        """The answer to everybody who asks within some seconds."""
+        with self.lock:
+            if time.monotonic() - self.answered >= FRESH:
+                try:
+                    self.answer = json.dumps(self.collect()).encode()
+                except InfiniteError as error:
+                    print(error, file=sys.stderr, flush=True)
+                    self.answer = json.dumps({"problem": PROBLEM}).encode()
+                self.answered = time.monotonic()
+            return self.answer
+
+    def publish(self, last: Figures) -> Figures:
+        """Write this node's figures for the others, if they are not those of the last time."""
+        now = local_figures(self.port)
+        if now != last:
+            self.client.variables.write(FIGURES + self.node, {"figures": json.dumps(now)})
+        return now
+
+    def keep_publishing(self) -> None:
+        """For as long as there are other nodes."""
+        last: Figures = {}
+        while True:
+            with suppress(InfiniteError):
+                if len(self.client.endpoint("nodes").get()) > 1:
+                    last = self.publish(last)
+            time.sleep(PUBLISHED)
+
+
+def serve(collector: Collector, path: str) -> None:
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.settimeout(10)
+            with suppress(OSError):
+                self.request.sendall(collector.tell())
+
+    with suppress(FileNotFoundError):
+        Path(path).unlink()
+    with socketserver.ThreadingUnixStreamServer(path, Answer) as server:
+        server.serve_forever()
+
+
+def main() -> None:
+    connection = {
+        "nomad_address": "unix:///secrets/api.sock",
+        "nomad_token_file": "/secrets/nomad_token",
+        "nomad_namespace": os.environ["NOMAD_NAMESPACE"],
+    }
+    client = NomadClient(with_defaults(CONNECTION_SPEC, connection))
+    retention = option_seconds("RETENTION", os.environ["RETENTION"])
+    collector = Collector(client, os.environ["NODE"], int(os.environ["FIGURES_PORT"]), retention or 0)
+    Thread(target=collector.keep_publishing, daemon=True).start()
+    serve(collector, SOCKET)
+
+
+if __name__ == "__main__":
+    main()

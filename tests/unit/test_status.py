@@ -1,0 +1,156 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the status page says, and what the hosts tell it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ansible_collections.infinite.databases.plugins.filter.web import htpasswd
+from ansible_collections.infinite.databases.plugins.module_utils import status, status_page
+
+ROOT = Path(__file__).parents[2]
+NOW = 1_800_000_000
+DAY = 86400
+
+
+def program(path: str) -> ModuleType:
+    """A program that a role copies to hosts."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+figures = program("roles/status/files/figures.py")
+
+
+def database(**given: Any) -> dict[str, Any]:
+    return {
+        "name": "orders",
+        "state": "running",
+        "version": "17",
+        "node": "db1",
+        "created": NOW - 3 * DAY,
+        "expires": None,
+        "destroyed": None,
+        "erased_from": None,
+        "size": 7_600_000,
+        "connections": 2,
+    } | given
+
+
+def shown(*databases: dict[str, Any]) -> str:
+    told = {"when": NOW, "databases": list(databases), "pool": {"17": {"ready": 3, "preparing": 0}}}
+    return status_page.page(told, "prod", "db.example.com", "443")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, "-"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1024, "1.0 KB"),
+        (7_600_000, "7.2 MB"),
+        (1_048_576_000, "1.0 GB"),
+        (5 * 1024**5, "5120 TB"),
+    ],
+)
+def test_sizes_are_short(size: int | None, text: str) -> None:
+    assert status_page.human(size) == text
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({}, "never"),
+        ({"expires": NOW + 7200}, "in 2h"),
+        ({"expires": NOW}, "due"),
+        ({"destroyed": NOW - DAY, "erased_from": NOW + 6 * DAY, "expires": NOW - 5}, "erased in 6d"),
+        ({"destroyed": NOW - 8 * DAY, "erased_from": NOW - DAY}, "due to be erased"),
+    ],
+)
+def test_when_it_ends(given: dict[str, Any], text: str) -> None:
+    assert status_page.ends(database(**given), NOW) == text
+
+
+def test_a_row_has_all_of_it() -> None:
+    page = shown(database(), database(name="billing", state="failed", connections=None, size=None))
+    row = page[page.index("orders") : page.index("billing")]
+    for text in ("running", "7.2 MB", ">2<", ">3d<", "never", ">17<"):
+        assert text in row
+    assert 'class="state bad">failed' in page
+    assert "Prepared volumes for PostgreSQL 17: 3." in page
+    assert "There are no databases yet" in shown()
+
+
+def test_what_is_told_is_text() -> None:
+    page = shown(database(state="<b>&", version='"><script>'))
+    assert "<b>" not in page
+    assert "<script" not in page
+    assert "&lt;b&gt;&amp;" in page
+    assert "&lt;i&gt;" in status_page.page({"problem": "<i>"}, "prod", "db.example.com", "443")
+
+
+def test_without_a_collector_it_says_so(tmp_path: Path) -> None:
+    assert "does not answer" in status_page.ask(str(tmp_path / "none.sock"))["problem"]
+
+
+def test_figures_belong_to_the_node_of_the_volume() -> None:
+    told: dict[str, dict[str, Any]] = {
+        "one": {"sizes": {"v1": 5}, "connections": {"172.17.0.2": 4}, "read_only": ["v1"]},
+        "two": {"sizes": {}, "connections": {}},
+    }
+    here, there = {"ID": "v1", "NodeID": "one"}, {"ID": "v2", "NodeID": "two"}
+    running = {"state": "running"}
+    assert status.measured(running, here, "172.17.0.2", told) == {"size": 5, "connections": 4, "state": "read-only"}
+    assert status.measured(running, there, "172.17.0.2", told) == {"size": None, "connections": 0}
+    assert status.measured({"state": "stopped"}, here, "", told) == {"size": 5, "connections": None}
+    assert status.measured(running, {"ID": "v3", "NodeID": "gone"}, "172.17.0.2", told) == {"size": None, "connections": None}
+
+
+def test_no_password_is_kept() -> None:
+    record = {"name": "orders", "password": "secret", "logins": {"owner": {"password": "secret"}}, "spec": {}}
+    assert "secret" not in str(status.without_secrets(record))
+
+
+# /proc/net/tcp of a little-endian machine: two clients of 172.17.0.2:5432, one of them gone (06 is TIME_WAIT), a server's own end
+# of a connection, and another port.
+TCP = """\
+   0: 010011AC:D8F2 020011AC:1538 01 00000000:00000000 00:00000000 00000000 65532        0 1 1 0000000000000000 20 4 30 10 -1
+   1: 010011AC:D8F4 020011AC:1538 06 00000000:00000000 00:00000000 00000000     0        0 0 3 0000000000000000
+   2: 010011AC:1538 020011AC:D8F4 01 00000000:00000000 00:00000000 00000000     0        0 0 3 0000000000000000
+   3: 010011AC:D8F2 030011AC:01BB 01 00000000:00000000 00:00000000 00000000 65532        0 1 1 0000000000000000 20 4 30 10 -1
+"""
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the example is of another machine")
+def test_connections_are_counted_by_the_servers_address() -> None:
+    assert figures.connections(TCP.splitlines()) == {"172.17.0.2": 1}
+
+
+def test_sizes_are_those_of_users_databases(tmp_path: Path) -> None:
+    for oid, length in (("1", 1000), ("5", 1000), ("16384", 70), ("16999", 7)):
+        (tmp_path / "data" / "base" / oid).mkdir(parents=True)
+        (tmp_path / "data" / "base" / oid / "1259").write_bytes(b"x" * length)
+    (tmp_path / "data" / "base" / "pgsql_tmp").mkdir()
+    assert figures.size(tmp_path) == 77
+    assert figures.size(tmp_path / "none") is None
+    assert not figures.is_read_only(tmp_path)
+    (tmp_path / "data" / "postgresql.auto.conf").write_text("# comment\ndefault_transaction_read_only = 'on'\n")
+    assert figures.is_read_only(tmp_path)
+
+
+def test_htpasswd() -> None:
+    """As Apache's own htpasswd -s writes it."""
+    assert htpasswd("password", "admin") == "admin:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="
