@@ -159,7 +159,7 @@ def test_a_secret_would_be_found(awx: Awx, secrets: set[str]) -> None:
 
 def test_a_person_has_the_password_by_a_token_of_their_own(nomad: NomadClient, awx: Awx, tmp_path: Path) -> None:
     """As docs/awx.md says: with its policy, which allows nothing else, and without the environment's directory."""
-    rules = (ROOT / "docs" / "awx.md").read_text().partition("```hcl\n")[2].partition("```")[0].replace("mydb", A)
+    rules = (ROOT / "docs" / "awx.md").read_text().partition("```text\n")[2].partition("```")[0].replace("mydb", A)
     nomad.endpoint("acl/policy").post("test-awx", json={"Name": "test-awx", "Rules": rules})
     token = nomad.endpoint("acl/token").post(json={"Name": "test-awx", "Type": "client", "Policies": ["test-awx"]})
     known = json.loads(awx.controller.named("inventories", "Infinite Databases")["variables"])
