@@ -121,7 +121,7 @@ class Collector:
                 try:
                     self.answer = json.dumps(self.collect()).encode()
                 except InfiniteError as error:
-                    print(error, file=sys.stderr, flush=True)
+                    sys.stderr.write(f"{error}\n")
                     self.answer = json.dumps({"problem": PROBLEM}).encode()
                 self.answered = time.monotonic()
             return self.answer
