@@ -42,7 +42,7 @@ some = $(call extra,db) $(call extra,labels)
 
 .PHONY: help setup up provision list info url env connect logs stop start restart rotate import export preview
 .PHONY: destroy undestroy purge expire metrics drift image down clean
-.PHONY: test test-unit test-collection lint docs changelog bench
+.PHONY: test test-unit test-collection test-molecule lint docs changelog bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -141,9 +141,13 @@ test-unit: .venv/.dev ## Unit tests (no network)
 test-collection: .venv/.dev ## What is shipped: tarball, ansible-test, changelog, licences
 	@pytest tests/collection --deselect tests/collection/test_execution_environment.py::test_provision
 
-test: .venv/.dev ## All tests: lint, unit, docs, the collection, integration, AWX, client libraries, molecule
+test-molecule: .venv/.dev ## Molecule: a scenario for each role, and whole environments
+	@pytest tests/molecule
+
+# Of Molecule the whole environments: the roles are in them.
+test: .venv/.dev ## All tests but the roles' own: lint, unit, docs, the collection, integration, AWX, clients, molecule
 	@scripts/environment-ready || $(MAKE) up args=
-	@pytest tests/lint tests/unit tests/docs tests/collection tests/integration tests/awx tests/clients tests/molecule
+	@pytest -m 'not role' tests/lint tests/unit tests/docs tests/collection tests/integration tests/awx tests/clients tests/molecule
 
 docs: .venv/.ready ## These pages as HTML, in .cache/docs/html
 	@scripts/docs
