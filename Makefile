@@ -42,7 +42,7 @@ some = $(call extra,db) $(call extra,labels)
 
 .PHONY: help setup up provision list info url env connect logs stop start restart rotate import export preview
 .PHONY: destroy undestroy purge expire metrics drift image down clean
-.PHONY: test test-unit test-collection test-molecule lint docs changelog bench
+.PHONY: test test-unit test-collection test-molecule test-faults lint docs changelog bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
@@ -143,6 +143,9 @@ test-collection: .venv/.dev ## What is shipped: tarball, ansible-test, changelog
 
 test-molecule: .venv/.dev ## Molecule: a scenario for each role, and whole environments
 	@pytest tests/molecule
+
+test-faults: .venv/.dev ## Kill, cut off and mislay what an environment on a node of its own consists of: nothing is lost
+	@INFINITE_TEST_ENVIRONMENT=faults INFINITE_TEST_NODE=infinite-faults-1 pytest tests/faults $(args)
 
 # Of Molecule the whole environments: the roles are in them.
 test: .venv/.dev ## All tests but the roles' own: lint, unit, docs, the collection, integration, AWX, clients, molecule

@@ -1,0 +1,159 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An environment on a node of its own, which the tests may break; it is made before and removed after.
+
+INFINITE_FAULTS_KEEP=1 leaves it there, and takes it as it is the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from tests.integration.databases.conftest import User
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE = "infinite-faults-1"
+STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "infinite.databases" / "faults"
+KEEP = bool(os.environ.get("INFINITE_FAULTS_KEEP"))
+MOUNT = "/var/lib/infinite.databases/data"
+
+
+def playbook(*names: str) -> None:
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "tests/faults/inventory", *names], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+class NoAnswer(Exception):
+    """A database that does not come back."""
+
+
+class Node:
+    """The host that all databases are on."""
+
+    def run(self, *command: str, check: bool = True) -> str:
+        done = subprocess.run(["docker", "exec", NODE, *command], check=False, capture_output=True, text=True)
+        assert not check or done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout
+
+    def shell(self, script: str, check: bool = True) -> str:
+        return self.run("sh", "-c", script, check=check)
+
+    def reboot(self) -> None:
+        subprocess.run(["docker", "restart", NODE], check=True, capture_output=True)
+        deadline = time.monotonic() + 60
+        while self.shell("systemctl is-system-running || true").strip() not in ("running", "degraded"):
+            assert time.monotonic() < deadline, "the node did not start"
+            time.sleep(0.5)
+
+    def pids(self, pattern: str) -> list[int]:
+        """Processes whose command line matches."""
+        return [int(line) for line in self.run("pgrep", "-f", pattern, check=False).split()]
+
+    def kill(self, pid: int) -> None:
+        self.run("kill", "-KILL", str(pid))
+
+
+class Faults(User):
+    """The environment's user, and somebody who breaks it."""
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        super().__init__(known)
+        self.host = Node()
+        self.logins: dict[str, dict[str, Any]] = {}
+
+    def opener(self, name: str) -> Callable[[], psycopg.Connection[Any]]:
+        """A function that connects, and asks nobody but the database."""
+        login = self.login(name)
+
+        def open_() -> psycopg.Connection[Any]:
+            return psycopg.connect(
+                host=f"{name}.{self.domain}",
+                port=self.known["database_port"],
+                dbname=name,
+                user=login["user"],
+                password=login["password"],
+                sslmode="verify-full",
+                sslrootcert=self.ca,
+                connect_timeout=5,
+                autocommit=True,
+            )
+
+        return open_
+
+    def alloc(self, name: str) -> dict[str, Any]:
+        """The allocation that runs it."""
+        running = [alloc for alloc in self.client.job.get(name, "allocations") if alloc["ClientStatus"] == "running"]
+        assert len(running) == 1, running
+        return dict(running[0])
+
+    def replaced(self, name: str, former: str) -> None:
+        """Wait until another allocation runs it."""
+        deadline = time.monotonic() + 60
+        while [one["ID"] for one in self.client.job.get(name, "allocations") if one["ClientStatus"] == "running"] in ([], [former]):
+            assert time.monotonic() < deadline, f"{name} is still run by {former}"
+            time.sleep(0.2)
+
+    def container(self, name: str) -> str:
+        return f"postgres-{self.alloc(name)['ID']}"
+
+    def postmaster(self, name: str) -> int:
+        """Its process id on the node."""
+        init = self.host.run("docker", "inspect", "--format", "{{.State.Pid}}", self.container(name)).strip()
+        return int(self.host.run("pgrep", "-P", init, "-x", "postgres").split()[0])
+
+    def answers_within(self, open_: Callable[[], psycopg.Connection[Any]], seconds: float) -> float:
+        """How long it took, in seconds."""
+        began = time.monotonic()
+        while True:
+            try:
+                with open_() as connection:
+                    connection.execute("select 1")
+                return time.monotonic() - began
+            except psycopg.Error as error:
+                if time.monotonic() - began > seconds:
+                    raise NoAnswer(f"no answer within {seconds} s") from error
+                time.sleep(0.1)
+
+    def log(self, name: str) -> dict[int, str]:
+        """The pieces of what its server said in this allocation; a start begins a new one, and two are kept."""
+        logs = f"/var/lib/nomad/alloc/{self.alloc(name)['ID']}/alloc/logs"
+        pieces = sorted(int(piece) for piece in self.host.shell(f"ls {logs} | sed 's/.*[.]//'").split())
+        return {piece: self.host.run("cat", f"{logs}/postgres.stderr.{piece}") for piece in pieces}
+
+    def log_since(self, name: str, before: dict[int, str]) -> str:
+        return "".join(text.removeprefix(before.get(piece, "")) for piece, text in self.log(name).items())
+
+
+def is_there() -> bool:
+    if not (STATE / "connection.yml").exists():
+        return False
+    running = subprocess.run(
+        ["docker", "inspect", "--format", "{{.State.Running}}", NODE], check=False, capture_output=True, text=True
+    )
+    return running.stdout.strip() == "true"
+
+
+@pytest.fixture(scope="session")
+def faults() -> Iterator[Faults]:
+    if not (KEEP and is_there()):
+        playbook("local_down.yml")
+        playbook("local_up.yml", "site.yml")
+    known: dict[str, Any] = yaml.safe_load((STATE / "connection.yml").read_text())
+    user = Faults(known | {"nomad_token_file": str(STATE / "nomad-bootstrap.token")})
+    user.erase_all()
+    yield user
+    if KEEP:
+        user.erase_all()
+    else:
+        playbook("local_down.yml")
