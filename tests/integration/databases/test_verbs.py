@@ -124,6 +124,7 @@ def test_an_interrupted_rotation_is_finished_by_the_next(user: User, name: str) 
     assert new["ending"]["user"] == old["user"]
     assert new["password"] == offered["password"]
     assert user.query(name, "select 1", role="ro") == 1
+    assert user.run("rotate", db=name, role="ro", end=True).changed == 1
 
 
 def test_stop_and_start(user: User, name: str) -> None:
@@ -248,7 +249,7 @@ def test_info(user: User, name: str) -> None:
     assert lines["limits"] == "statement_timeout 30 s, idle_timeout never, temp_file_limit none"
     assert (lines["settings"], lines["extensions"], lines["labels"]) == ("work_mem=3MB", "hstore, vector", "team=tests")
     assert lines["clients from"] == "127.0.0.0/8, 172.16.0.0/12"
-    assert lines["role ro"] == f"{name}_ro"
+    assert lines["role ro"] == user.login(name, "ro")["user"]
     found = json.loads(user.run("info", plain=True, db=name, output="json").out)
     assert found["expires"] - found["created"] == 7200
     assert lines["connections"] == f"0 of {int(user.query(name, 'show max_connections')) - 3}"
