@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.infinite.databases.plugins.module_utils import hosts_file
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
 from tests.integration.conftest import STATE, local_environment
 from tests.integration.databases.conftest import User
 
@@ -80,8 +81,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 def known_host(name: str, address: str | None) -> None:
     """Under a mark of its own: drift.yml removes names that are no database's."""
-    entry = {"names": [name], "address": address, "state": "present" if address else "absent"}
-    result = hosts_file.SPEC.execute(entry | {"marker": "clients-test", "path": "/etc/hosts", "all": False}, False)
+    entry = {"names": [name], "address": address, "state": "present" if address else "absent", "marker": "clients-test"}
+    result = hosts_file.SPEC.execute(with_defaults(hosts_file.ARGUMENT_SPEC, entry), False)
     assert not result.get("failed"), result["msg"]
 
 

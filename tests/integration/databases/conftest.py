@@ -25,6 +25,7 @@ import pytest
 from ansible_collections.infinite.databases.plugins.module_utils import database_pool, database_release, hosts_file
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
 
 ROOT = Path(__file__).resolve().parents[3]
 # Those of another environment, where a test may fill the disk.
@@ -221,9 +222,13 @@ class User:
             if "protect" in record.get("spec", ""):
                 self.client.variables.write(f"databases/{name}", record | {"spec": "{}"})
         release = {"names": list(names), "state": "erased", **self.connection}
-        hosts = {"names": [f"{name}.{self.domain}" for name in names], "state": "absent", "address": None, "all": False}
-        mark = {"marker": self.known["database_environment"], "path": "/etc/hosts"}
-        for result in (database_release.SPEC.execute(release, False), hosts_file.SPEC.execute(hosts | mark, False)):
+        hosts = {
+            "names": [f"{name}.{self.domain}" for name in names],
+            "state": "absent",
+            "marker": self.known["database_environment"],
+        }
+        removal = with_defaults(hosts_file.ARGUMENT_SPEC, hosts)
+        for result in (database_release.SPEC.execute(release, False), hosts_file.SPEC.execute(removal, False)):
             assert not result.get("failed"), result["msg"]
 
     def erase_all(self) -> None:

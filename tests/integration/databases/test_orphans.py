@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils import database_orphans, hosts_file, pool
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
 
 from .conftest import PREFIX, User
 
@@ -54,7 +55,7 @@ def test_what_nobody_would_ask_for(user: User, first: str) -> None:
     client.jobs.put(json={"Job": job(f"{NAME}-unclaimed", ready(user))})
     host = f"{NAME}.{user.domain}"
     mark = {"marker": user.known["database_environment"], "path": "/etc/hosts", "address": user.known["database_address"]}
-    added = hosts_file.SPEC.execute(mark | {"names": [host], "state": "present", "all": False}, False)
+    added = hosts_file.SPEC.execute(with_defaults(hosts_file.ARGUMENT_SPEC, mark | {"names": [host]}), False)
     assert added["changed"], added
     try:
         foretold = clean(user, check_mode=True)
