@@ -171,4 +171,4 @@ class Environment:
     def purge(self) -> None:
         """Erase all databases of measurements."""
         if names := self.names():
-            self.playbook("benchmarks/playbooks/purge.yml", database_list=[{"name": name} for name in names])
+            self.playbook("purge.yml", db=names)
