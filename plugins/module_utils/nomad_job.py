@@ -181,7 +181,7 @@ def each(client: NomadClient, items: list[Item], step: Callable[[Item], None]) -
 
 
 def begin(client: NomadClient, items: list[Item], wait: bool, timeout: float) -> None:
-    """With wait, some at a time: of hundreds that restart at once few are healthy by their deadline; Nomad changes the rest back."""
+    """With wait, some at a time: of hundreds that restart at once few are healthy in time, and Nomad changes back the others."""
     size = AT_ONCE if wait else len(items)
     for start in range(0, len(items), max(size, 1)):
         batch = items[start : start + size]

@@ -76,7 +76,7 @@ options:
     type: bool
     default: true
   wait_timeout:
-    description: Seconds for all jobs together, after which a job that is not ready has failed. It stays registered.
+    description: Seconds for jobs that begin together, 16 at a time, after which a job that is not ready has failed. It stays.
     type: float
     default: 300
   digest_service:
