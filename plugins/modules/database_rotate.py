@@ -80,6 +80,7 @@ EXAMPLES = r"""
     names: [mydb]
     overlap: 2h
     domain: db.example.com
+    ca_cert: "{{ database_ca_cert }}"
 """
 
 RETURN = r"""
