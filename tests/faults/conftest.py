@@ -11,6 +11,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,26 +71,10 @@ class Faults(User):
     def __init__(self, known: dict[str, Any]) -> None:
         super().__init__(known)
         self.host = Node()
-        self.logins: dict[str, dict[str, Any]] = {}
 
     def opener(self, name: str) -> Callable[[], psycopg.Connection[Any]]:
         """A function that connects, and asks nobody but the database."""
-        login = self.login(name)
-
-        def open_() -> psycopg.Connection[Any]:
-            return psycopg.connect(
-                host=f"{name}.{self.domain}",
-                port=self.known["database_port"],
-                dbname=name,
-                user=login["user"],
-                password=login["password"],
-                sslmode="verify-full",
-                sslrootcert=self.ca,
-                connect_timeout=5,
-                autocommit=True,
-            )
-
-        return open_
+        return partial(self.connect, name, login=self.login(name), connect_timeout=5)
 
     def alloc(self, name: str) -> dict[str, Any]:
         """The allocation that runs it."""

@@ -133,7 +133,9 @@ class User:
         lines = [line.split() for line in self.variable(f"nomad/jobs/{name}")["wanted"].splitlines()]
         return {line[2]: line[3] for line in lines if line[0] == "login"}
 
-    def connect(self, name: str, role: str = "owner", login: dict[str, Any] | None = None) -> psycopg.Connection[tuple[Any, ...]]:
+    def connect(
+        self, name: str, role: str = "owner", login: dict[str, Any] | None = None, connect_timeout: int | None = None
+    ) -> psycopg.Connection[tuple[Any, ...]]:
         """By what Nomad has recorded; test_url checks that the URL says the same. Or with a login of before."""
         login = login or self.login(name, role)
         return psycopg.connect(
@@ -144,6 +146,7 @@ class User:
             password=login["password"],
             sslmode="verify-full",
             sslrootcert=self.ca,
+            connect_timeout=connect_timeout,
             autocommit=True,
         )
 
