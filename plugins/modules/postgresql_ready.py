@@ -75,8 +75,8 @@ EXAMPLES = r"""
     databases:
       - host: mydb.db.example.com
         name: mydb
-        user: mydb
-        password: "{{ mydb_password }}"
+        user: "{{ mydb_login.user }}"
+        password: "{{ mydb_login.password }}"
     ca_cert: "{{ database_ca_cert }}"
 """
 

@@ -91,7 +91,7 @@ def test_examples(
     tasks = [task for one in [*BEFORE.get(module, []), module] for task in examples(one, names)]
     given = user.known | {"databases": [{"name": MYDB}], "environment_state_dir": str(files)}
     if module == "postgresql_ready":
-        given["mydb_password"] = user.login(MYDB)["password"]
+        given["mydb_login"] = user.login(MYDB)
     head = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": given, "tasks": tasks}
     playbook = files / f"{module}.yml"
     playbook.write_text(json.dumps([head | {"module_defaults": {"group/infinite.databases.nomad": connection}}]))
