@@ -43,7 +43,7 @@ class Requests:
         threading.Thread(target=self.follow, daemon=True).start()
 
     def follow(self) -> None:
-        for line in self.log.iter_lines(chunk_size=1, decode_unicode=True):
+        for line in self.log.iter_lines(chunk_size=None, decode_unicode=True):
             if "dropped" in line and "logs during monitor request" in line:
                 self.served.append("dropped")
             elif (found := SERVED.search(line)) and not found[1].startswith(NOT_OURS):

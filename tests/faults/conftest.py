@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """An environment on a node of its own, which the tests may break; it is made before and removed after.
 
-INFINITE_FAULTS_KEEP=1 leaves it there, and takes it as it is the next time.
+INFINITE_FAULTS_KEEP=1 leaves it there, and takes it as it is the next time. INFINITE_FAULTS_INVENTORY is another inventory of one
+node, whose environment and node INFINITE_TEST_ENVIRONMENT and INFINITE_TEST_NODE name.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ import psycopg
 import pytest
 import yaml
 
-from tests.integration.databases.conftest import User
+from tests.integration.conftest import STATE
+from tests.integration.databases.conftest import NODE, User
 
 ROOT = Path(__file__).resolve().parents[2]
-NODE = "infinite-faults-1"
-STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "infinite.databases" / "faults"
+INVENTORY = os.environ.get("INFINITE_FAULTS_INVENTORY", "tests/faults/inventory")
 KEEP = bool(os.environ.get("INFINITE_FAULTS_KEEP"))
 MOUNT = "/var/lib/infinite.databases/data"
 
 
 def playbook(*names: str) -> None:
     done = subprocess.run(
-        ["ansible-playbook", "-i", "tests/faults/inventory", *names], cwd=ROOT, check=False, capture_output=True, text=True
+        ["ansible-playbook", "-i", INVENTORY, *names], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
