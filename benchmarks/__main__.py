@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", choices=["one", "many", "size", "memory", "pgbench", *ALONE], action="append", help="measure only this"
     )
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="for size: how many databases; default 1 10 50 100 200")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there, too")
     parser.add_argument("--environment", default="local", metavar="NAME")
     parser.add_argument("--inventory", default="inventories/local", metavar="PATH")
@@ -56,13 +57,13 @@ def facts(env: Environment) -> dict[str, Any]:
 POSTGRES = f"PATH=$PATH:/usr/lib/postgresql/{VERSION}/bin; postgres --version | sed 's/[^0-9]*//'"
 
 
-def sections(env: Environment, quick: bool) -> dict[str, Section]:
+def sections(env: Environment, quick: bool, sizes: Sequence[int] | None) -> dict[str, Section]:
     count = 20 if quick else 100
     return {
         "one": lambda: provisioning.one(env, 3 if quick else 7),
         "pgbench": lambda: throughput.compare(env, 2 if quick else 5, 3 if quick else 8),
         "many": lambda: provisioning.many(env, 1 if quick else 2, count),
-        "size": lambda: size.measure(env, [1, 10] if quick else [1, 10, 50, 100, 200]),
+        "size": lambda: size.measure(env, sizes or ([1, 10] if quick else [1, 10, 50, 100, 200])),
         "memory": lambda: memory.idle(env, [20] if quick else [20, 100], 10 if quick else 30),
         "route53": lambda: route53.compare(1 if quick else 3),
     }
@@ -119,7 +120,7 @@ def main() -> int:
     found: list[Figure] = []
     good = True
     try:
-        for name, section in sections(env, args.quick).items():
+        for name, section in sections(env, args.quick, args.sizes).items():
             if not args.only or name in args.only:
                 print(f"{name} ...", flush=True)
                 good = measure(env, name, section(), found) and good
