@@ -13,10 +13,12 @@ import json
 import os
 import socket
 import socketserver
+import ssl
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -37,12 +39,24 @@ FIGURES = "status/"
 # Seconds for which an answer is good, and between two writings of a node's figures.
 FRESH = 5
 PUBLISHED = 30
+# Seconds before a certificate's end from which on it is told, and what is to be done.
+WARNED = 30 * 86400
+RENEW = "Run site.yml, or see what it says."
+# Gauges of the agent's, in seconds. https://developer.hashicorp.com/nomad/docs/reference/metrics
+NOMAD_CERTIFICATES = {
+    "nomad.agent.tls.cert.expiration_seconds": "Nomad's certificate",
+    "nomad.agent.tls.ca.expiration_seconds": "The environment's CA",
+}
 # All that leaves this process.
 PUBLIC = ("name", "state", "version", "node", "created", "expires", "destroyed", "erased_from", "size", "connections")
 
 PROBLEM = "Nomad does not answer; see the log of this job's task collector."
 
 Figures = Mapping[str, Any]
+
+
+# Tags. ITU-T X.680, 8.6, and RFC 5280, 4.1.2.1.
+VERSION, UTC_TIME = 0xA0, 0x17
 
 
 def without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,6 +73,56 @@ def local_figures(port: int) -> dict[str, Any]:
         return {}
 
 
+def fields(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tags and contents of what a DER structure consists of. ITU-T X.690, 8.1 and 10.1."""
+    at = 0
+    while at < len(der):
+        tag, length, at = der[at], der[at + 1], at + 2
+        if length & 0x80:
+            size = length & 0x7F
+            length, at = int.from_bytes(der[at : at + size], "big"), at + size
+        yield tag, der[at : at + length]
+        at += length
+
+
+def not_after(certificate: bytes) -> int:
+    """When it ends, in seconds since 1970. RFC 5280, 4.1. Python's ssl tells it of verified ones only, and the image has no other
+    library for it."""
+    _tag, signed_and_signature = next(fields(certificate))
+    _tag, signed = next(fields(signed_and_signature))
+    _serial, _algorithm, _issuer, validity = [content for tag, content in fields(signed) if tag != VERSION][:4]
+    (_tag, _not_before), (tag, text) = fields(validity)
+    form = "%y%m%d%H%M%SZ" if tag == UTC_TIME else "%Y%m%d%H%M%SZ"
+    return int(datetime.strptime(text.decode(), form).replace(tzinfo=UTC).timestamp())
+
+
+def served_until(host: str, address: str) -> int | None:
+    """When the certificate ends that Traefik shows for a host; None where it does not answer. Its metrics keep those of before."""
+    context = ssl.create_default_context()
+    # Looked at, not trusted.
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    place, _colon, port = address.rpartition(":")
+    try:
+        with (
+            socket.create_connection((place, int(port)), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=host) as tls,
+        ):
+            return not_after(tls.getpeercert(binary_form=True) or b"")
+    except OSError:
+        return None
+
+
+def endings(certificates: Mapping[str, float], tokens: Iterable[Mapping[str, Any]], now: float) -> list[dict[str, Any]]:
+    """What ends soon, and when; the first first."""
+    found = [{"what": what, "until": int(until), "cure": RENEW} for what, until in certificates.items() if until - now < WARNED]
+    found += [
+        {"what": f"Nomad's token {one['name']}", "until": one["expires"], "cure": "Make another for whoever uses it."}
+        for one in tokens
+        if one["ending_from"] <= now < one["expires"]
+    ]
+    return sorted(found, key=lambda one: one["until"])
+
+
 def measured(one: Mapping[str, Any], volume: Mapping[str, Any], address: str, figures: Mapping[str, Figures]) -> dict[str, Any]:
     """A database's size in bytes, and its connections while it runs; None where nobody knows."""
     node = figures.get(volume.get("NodeID", ""), {})
@@ -71,8 +135,10 @@ def measured(one: Mapping[str, Any], volume: Mapping[str, Any], address: str, fi
 
 
 class Collector:
-    def __init__(self, client: NomadClient, node: str, port: int, retention: int) -> None:
+    def __init__(self, client: NomadClient, node: str, port: int, retention: int, host: str = "", traefik: str = "") -> None:
+        """``host``: a name that the certificate is for; ``traefik``: where this node's Traefik shows it, as ADDRESS:PORT."""
         self.client, self.node, self.port, self.retention = client, node, port, retention
+        self.host, self.traefik = host, traefik
         self.known: dict[str, tuple[int, dict[str, Any]]] = {}
         self.lock = Lock()
         self.answer, self.answered = b"", -FRESH * 1.0
@@ -99,6 +165,17 @@ class Collector:
             return 0, {}
         return variable["ModifyIndex"], json.loads(variable["Items"]["figures"])
 
+    def endings(self, now: float) -> list[dict[str, Any]]:
+        gauges = {one["Name"]: one["Value"] for one in self.client.endpoint("metrics").get()["Gauges"]}
+        certificates = {what: now + gauges[name] for name, what in NOMAD_CERTIFICATES.items() if name in gauges}
+        if self.traefik and (until := served_until(self.host, self.traefik)):
+            certificates["The databases' certificate"] = until
+        try:
+            tokens = json.loads(self.client.variables.read("endings")["Items"]["tokens"])
+        except NomadNotFound:
+            tokens = []
+        return endings(certificates, tokens, now)
+
     def collect(self) -> dict[str, Any]:
         volumes, jobs, variables = read_lists(self.client)
         nodes = self.client.endpoint("nodes").get()
@@ -112,7 +189,8 @@ class Collector:
             full = details.merged(one, records[one["name"]], self.retention or int(now), now)
             full |= measured(full, by_name.get(full["volume"], {}), addresses.get(full["name"], ""), figures)
             found.append({key: full[key] for key in PUBLIC})
-        return {"when": int(now), "databases": found, "pool": pool_counts(read_state(volumes, jobs, variables))}
+        pool = pool_counts(read_state(volumes, jobs, variables))
+        return {"when": int(now), "databases": found, "pool": pool, "endings": self.endings(now)}
 
     def tell(self) -> bytes:
         """The answer to everybody who asks within some seconds."""
@@ -164,7 +242,8 @@ def main() -> None:
     }
     client = NomadClient(with_defaults(CONNECTION_SPEC, connection))
     retention = option_seconds("RETENTION", os.environ["RETENTION"])
-    collector = Collector(client, os.environ["NODE"], int(os.environ["FIGURES_PORT"]), retention or 0)
+    place = os.environ["HOST"], os.environ["TRAEFIK"]
+    collector = Collector(client, os.environ["NODE"], int(os.environ["FIGURES_PORT"]), retention or 0, *place)
     Thread(target=collector.keep_publishing, daemon=True).start()
     serve(collector, SOCKET)
 

@@ -136,8 +136,19 @@ def spare(told: Mapping[str, Any]) -> str:
     return "".join(f"Prepared volumes for PostgreSQL {escape(version)}: {ready}. " for version, ready in counts.items())
 
 
+def ending(one: Mapping[str, Any], now: int) -> str:
+    when = f"ends in {short_time(one['until'] - now)}" if one["until"] > now else "has ended"
+    return f"{one['what']} {when}. {one['cure']}"
+
+
+def notices(told: Mapping[str, Any]) -> str:
+    return "".join(f'<p class="notice">{escape(ending(one, told["when"]))}</p>' for one in told["endings"])
+
+
 def page(told: Mapping[str, Any], environment: str, domain: str, port: str) -> str:
-    content = f'<p class="notice">{escape(told["problem"])}</p>' if "problem" in told else summary(told) + table(told)
+    content = (
+        f'<p class="notice">{escape(told["problem"])}</p>' if "problem" in told else notices(told) + summary(told) + table(told)
+    )
     when = "" if "problem" in told else f"{datetime.fromtimestamp(told['when'], UTC):%Y-%m-%d %H:%M:%S} UTC. {spare(told)}"
     places = {host.title(): f"https://{host}.{domain}:{port}/" for host in ("nomad", "traefik")}
     links = " and ".join(f'<a href="{escape(place)}">{label}</a>' for label, place in places.items())

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tests.integration.conftest import STATE
-from tests.integration.databases.conftest import NODE, User
+from tests.integration.databases.conftest import ENVIRONMENT, NODE, User
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = os.environ.get("INFINITE_FAULTS_INVENTORY", "tests/faults/inventory")
@@ -29,11 +29,11 @@ KEEP = bool(os.environ.get("INFINITE_FAULTS_KEEP"))
 MOUNT = "/var/lib/infinite.databases/data"
 
 
-def playbook(*names: str) -> None:
-    done = subprocess.run(
-        ["ansible-playbook", "-i", INVENTORY, *names], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+def playbook(*names: str) -> str:
+    """What it says. Fails where it does."""
+    done = subprocess.run(["ansible-playbook", "-i", INVENTORY, *names], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
 
 
 class NoAnswer(Exception):
@@ -132,6 +132,8 @@ def is_there() -> bool:
 
 @pytest.fixture(scope="session")
 def faults() -> Iterator[Faults]:
+    if ENVIRONMENT == "local":
+        pytest.fail("these tests break what they run on: run them by `make test-faults`, which names another environment")
     if not (KEEP and is_there()):
         playbook("local_down.yml")
         playbook("local_up.yml", "site.yml")

@@ -6,11 +6,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from ansible_collections.infinite.databases.plugins.filter.web import htpasswd
 from ansible_collections.infinite.databases.plugins.module_utils import status, status_page
@@ -49,8 +56,8 @@ def database(**given: Any) -> dict[str, Any]:
     } | given
 
 
-def shown(*databases: dict[str, Any]) -> str:
-    told = {"when": NOW, "databases": list(databases), "pool": {"17": {"ready": 3, "preparing": 0}}}
+def shown(*databases: dict[str, Any], endings: Sequence[dict[str, Any]] = ()) -> str:
+    told = {"when": NOW, "databases": list(databases), "pool": {"17": {"ready": 3, "preparing": 0}}, "endings": endings}
     return status_page.page(told, "prod", "db.example.com", "443")
 
 
@@ -82,6 +89,40 @@ def test_sizes_are_short(size: int | None, text: str) -> None:
 )
 def test_when_it_ends(given: dict[str, Any], text: str) -> None:
     assert status_page.ends(database(**given), NOW) == text
+
+
+def test_what_ends_soon_is_told_the_first_first() -> None:
+    certificates = {
+        "Nomad's certificate": NOW + 31 * DAY,
+        "The databases' certificate": NOW + 29 * DAY,
+        "The environment's CA": NOW - 1,
+    }
+    tokens = [
+        {"name": "ci", "expires": NOW + DAY, "ending_from": NOW - 1},
+        {"name": "fresh", "expires": NOW + DAY, "ending_from": NOW + 1},
+        {"name": "over", "expires": NOW, "ending_from": NOW - DAY},
+    ]
+    found = status.endings(certificates, tokens, NOW)
+    assert [one["what"] for one in found] == ["The environment's CA", "Nomad's token ci", "The databases' certificate"]
+    page = shown(endings=found)
+    for text in (
+        "The environment&#x27;s CA has ended. Run site.yml",
+        "token ci ends in 1d",
+        "The databases&#x27; certificate ends in 29d",
+    ):
+        assert text in page
+    assert "notice" not in shown(database()).split("</style>")[1]
+
+
+# From 2050 on, the time is written in another form.
+@pytest.mark.parametrize("days", [30, 40_000])
+def test_when_a_certificate_ends(days: int) -> None:
+    """As cryptography tells it, which makes it."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mydb")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=days))
+    made = builder.sign(key, hashes.SHA256())
+    assert status.not_after(made.public_bytes(Encoding.DER)) == int(made.not_valid_after_utc.timestamp())
 
 
 def test_a_row_has_all_of_it() -> None:

@@ -11,6 +11,10 @@ namespace "databases" {
     path "pool/*" {
       capabilities = ["list"]
     }
+    # When tokens end, as site.yml noted it.
+    path "endings" {
+      capabilities = ["read"]
+    }
     # What each node says of its databases.
     path "status/*" {
       capabilities = ["read", "list", "write"]

@@ -1,0 +1,105 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The service registrations that Traefik makes its routes of: each of a database's own server, and none of anybody else.
+
+Nomad registers a service when its task starts and does not look again, so that one that somebody deleted comes back with the next
+start only. https://developer.hashicorp.com/nomad/api-docs/services
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils.database_record import find_record
+from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils.pool import end_job
+from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **CONNECTION_SPEC,
+    "names": {"type": "list", "elements": "str", "required": True},
+}
+RULE = re.compile(r"traefik\.tcp\.routers\.[^.=]+\.rule=(.*)", re.IGNORECASE | re.DOTALL)
+HOST = re.compile(r"`([^`]*)`")
+# A server that has just started registers itself a moment later.
+SETTLE_SECONDS = 3.0
+
+Registration = Mapping[str, Any]
+
+
+def hosts(tags: Iterable[str] | None) -> list[str]:
+    """The host names that such tags lead somewhere; a rule without any stands for itself."""
+    rules = [found[1] for tag in tags or [] if (found := RULE.fullmatch(tag))]
+    return sorted({host for rule in rules for host in HOST.findall(rule) or [rule]})
+
+
+def read(client: NomadClient) -> list[Registration]:
+    """All registrations of the namespace that lead connections somewhere."""
+    services = [service for listed in client.endpoint("services").get() for service in listed["Services"]]
+    names = [service["ServiceName"] for service in services if hosts(service["Tags"])]
+    return [one for found in values(client.map(client.services, names)) for one in found if hosts(one["Tags"])]
+
+
+def running(client: NomadClient, names: Sequence[str]) -> dict[str, set[str]]:
+    """The allocations that run each database. https://developer.hashicorp.com/nomad/api-docs/jobs#read-job-statuses"""
+    if not names:
+        return {}
+    body = {"Jobs": [{"Namespace": client.namespace, "ID": name} for name in names]}
+    return {
+        status["ID"]: {alloc["ID"] for alloc in status["Allocs"] or [] if alloc["ClientStatus"] == "running"}
+        for status in client.jobs.post("statuses", json=body)
+    }
+
+
+def sort_out(
+    found: Sequence[Registration], allocs: Mapping[str, set[str]]
+) -> tuple[list[Registration], list[Registration], list[str]]:
+    """The registrations of jobs that are not among the databases, those of servers that were replaced, and the databases that run
+    and have none. One of a server out of touch is let alone while there is no other: it may come back."""
+    foreign = [one for one in found if one["JobID"] not in allocs]
+    stale = [one for one in found if allocs.get(one["JobID"]) and one["AllocID"] not in allocs[one["JobID"]]]
+    registered = {one["AllocID"] for one in found}
+    return foreign, stale, sorted(name for name, ids in allocs.items() if ids and not ids & registered)
+
+
+def remove(client: NomadClient, one: Registration) -> None:
+    with suppress(NomadNotFound):
+        client.endpoint("service").delete(f"{one['ServiceName']}/{one['ID']}")
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    client = NomadClient(params)
+    foreign, stale, missing = sort_out(read(client), running(client, params["names"]))
+    if stale or missing:
+        time.sleep(SETTLE_SECONDS)
+        found, again = read(client), running(client, [*{one["JobID"] for one in stale} | {*missing}])
+        known = [one for one in found if one["JobID"] in again]
+        _none, stale, missing = sort_out(known, again)
+    # A database that is not among the names has a record: it is new, or stopped, and none of this module's business.
+    jobs = sorted({one["JobID"] for one in foreign})
+    unknown = {
+        job for job, record in zip(jobs, values(client.map(lambda job: find_record(client, job), jobs)), strict=True) if not record
+    }
+    foreign = [one for one in foreign if one["JobID"] in unknown]
+    if not check_mode:
+        # The job first: it would register itself again.
+        values(client.map(lambda job: end_job(client, job), sorted(unknown)))
+        values(client.map(lambda one: remove(client, one), [*foreign, *stale]))
+    return {
+        "changed": bool(foreign or stale),
+        "foreign": [
+            {"job": job, "hosts": hosts(tag for one in foreign if one["JobID"] == job for tag in one["Tags"])}
+            for job in sorted(unknown)
+        ],
+        "stale": sorted({one["JobID"] for one in stale}),
+        "missing": missing,
+        "api_calls": client.api_calls,
+    }
+
+
+SPEC = ModuleSpec(ARGUMENT_SPEC, run)
