@@ -186,7 +186,7 @@ class Claims:
 
     def foretell(self, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The same in check mode, with volumes that they might get: Nomad's plan looks for room on a volume's node."""
-        given = dict(assign(wanted, self.pool.read().having("ready"))[0]) if wanted else {}
+        given = dict(assign(wanted, on_nodes(self.pool.read().having("ready"), self.pool.nodes()))[0]) if wanted else {}
         return [
             {"name": one["name"], "user": one["name"], "password": "", "logins": {}, "version": one["version"]}
             | {"volume": given[one["name"]].name if one["name"] in given else "from-the-pool"}

@@ -11,6 +11,7 @@ description:
   - Lists the databases, and how many prepared volumes wait for new ones, in four requests however many there are.
 extends_documentation_fragment:
   - infinite.databases.nomad
+  - infinite.databases.place
 attributes:
   check_mode:
     support: full
@@ -34,17 +35,6 @@ options:
     description: Ask each running server for its size and connections, by its host name. Needs O(details) and O(domain).
     type: bool
     default: false
-  domain:
-    description: The domain of the host names.
-    type: str
-  port:
-    description: The port of all databases.
-    type: int
-    default: 5432
-  ca_cert:
-    description: The CA that signed the certificate. Empty for the system's CAs.
-    type: str
-    default: ""
   names:
     description: Only these databases. One name, several with commas between them, or a list.
     type: raw

@@ -14,6 +14,7 @@ description:
   - A role has two logins, which take turns. Both act as the same PostgreSQL role, so that what one makes belongs to both.
 extends_documentation_fragment:
   - infinite.databases.nomad
+  - infinite.databases.place
 attributes:
   check_mode:
     support: full
@@ -42,7 +43,7 @@ options:
     default: 24h
   state:
     description:
-      - V(rotated) makes a new password. It fails while an old one of the role still works.
+      - V(rotated) makes a new password, and needs O(domain). It fails while an old one of the role still works.
       - V(ended) ends the old password of the role now. Its sessions are closed.
       - V(expired) ends the old passwords of all roles whose overlap is over.
     type: str
@@ -54,17 +55,6 @@ options:
       - So an interrupted run can be repeated.
     type: bool
     default: false
-  domain:
-    description: The environment's domain. Needed with V(rotated).
-    type: str
-  port:
-    description: The environment's port.
-    type: int
-    default: 5432
-  ca_cert:
-    description: The CA that the environment's clients trust. Empty where the certificate is a public one.
-    type: str
-    default: ""
   timeout:
     description: Seconds until the servers must take the new passwords.
     type: float
