@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a careless or hostile client does to the one port of all databases: `python attacks.py KIND`, with a target as JSON on stdin.
+"""What a careless or hostile client does to the one port of all databases: `python attacks.py KIND`, a target as JSON on stdin.
 
 A process of its own, of the lowest priority: the clients whose time is measured share its processors, and what is looked for is the
 harm that it does by way of the server. Says "ready" once at it, goes on until stdin is closed (and five minutes at most), and ends
@@ -17,9 +17,9 @@ import ssl
 import struct
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -50,7 +50,7 @@ class Attack:
         self.done: Counter[str] = Counter()
 
     def half_open(self) -> None:
-        """2,000 connections at any time that ask for TLS, say half of a ClientHello and then nothing; one that is closed is opened anew."""
+        """2,000 connections that ask for TLS, say half of a ClientHello and then nothing; one that is closed is opened anew."""
         half = client_hello(self.target["host"])[:100]
         waiting = selectors.DefaultSelector()
 
@@ -61,7 +61,8 @@ class Attack:
             self.done["opened"] += 1
 
         for _number in range(HALF_OPEN):
-            open_one()
+            with suppress(OSError):
+                open_one()
         print("ready", flush=True)
         while not self.end.is_set():
             for key, _events in waiting.select(timeout=0.2):
@@ -78,7 +79,8 @@ class Attack:
                 waiting.unregister(connection)
                 connection.close()
                 self.done["closed by Traefik"] += 1
-                open_one()
+                with suppress(OSError):
+                    open_one()
         self.done["open in the end"] = len(waiting.get_map())
 
     def wrong_name(self) -> None:
@@ -143,10 +145,8 @@ class Attack:
             while not self.end.is_set():
                 try:
                     once()
-                except (OSError, psycopg.Error) as error:
+                except (OSError, psycopg.Error):
                     self.done["refused"] += 1
-                    if self.done["refused"] == 1:
-                        print(f"{type(error).__name__}: {error}", file=sys.stderr)
                 else:
                     self.done["served"] += 1
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The disk that all databases share becomes full while clients write.
 
-With the disk guard, the database that fills it is stopped before, and its neighbours go on. Where the file system is really full,
-by what the guard has no power over or is too slow for, nothing is promised to them: they fail too. But nothing that was acknowledged
-is lost, and all come back by themselves. The write-ahead log is on the same volume as the tables, so that a full disk is both: tables
-that cannot grow, and a server that has to stop since it cannot write its log.
+With the disk guard, the database that fills it is stopped before, and its neighbours go on. Where the file system is really
+full, by what the guard has no power over or is too slow for, nothing is promised to them: they fail too. But nothing that was
+acknowledged is lost, and all come back by themselves. The write-ahead log is on the same volume as the tables, so that a full disk
+is both: tables that cannot grow, and a server that has to stop since it cannot write its log.
 """
 
 from __future__ import annotations
