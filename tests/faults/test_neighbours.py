@@ -118,6 +118,7 @@ def measure(openers: list[Callable[[], psycopg.Connection[Any]]], times: Times, 
             session = open_()
         except psycopg.Error:
             times.connections.append(NEVER)
+            times.queries.append(NEVER)
             return
         with session:
             while time.monotonic() < end:
@@ -243,7 +244,7 @@ def test_control_all_the_processors(faults: Faults, target: dict[str, Any]) -> N
 
 
 def test_control_few_files(faults: Faults, target: dict[str, Any]) -> None:
-    """If Traefik could have a thousand connections only, as with an ordinary limit of files, the half-open ones would be noticed."""
+    """If Traefik could have a thousand connections only, as with many a limit of files, the half-open ones would be noticed."""
     (traefik,) = faults.host.pids("traefik --configFile")
     # As Traefik's own user: the node's root may not do it.
     limit = ("setpriv", "--reuid=65532", "--regid=0", "--clear-groups", "prlimit", "--pid", str(traefik))
