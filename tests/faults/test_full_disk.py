@@ -56,7 +56,6 @@ def write_until_refused(faults: Faults) -> str:
     raise AssertionError("nothing stopped it")
 
 
-@pytest.mark.quick
 def test_neighbours_are_unharmed_and_the_database_resumes(faults: Faults, openers: dict[str, Any]) -> None:
     with Load(openers[NEIGHBOUR], clients=2) as beside, Load(openers[NAME]) as load:
         fill(faults, 6.4)
