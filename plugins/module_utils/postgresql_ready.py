@@ -54,7 +54,10 @@ CAUSES = (
         r"could not translate host name|Name or service not known",
         "its name does not resolve; is there a DNS record or hosts entry?",
     ),
-    (r"certificate verify failed|root certificate file", "its certificate is not trusted; is ca_cert the environment's CA?"),
+    (
+        r"certificate verify failed|signature failure|root certificate file",
+        "its certificate is not trusted; is ca_cert the environment's CA?",
+    ),
     (r"does not match host name", "its certificate is for another name; does the wildcard certificate cover the domain?"),
     (r"Connection refused", "nothing listens there; is Traefik running (site.yml)?"),
     (
