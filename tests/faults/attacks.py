@@ -26,6 +26,8 @@ import psycopg
 
 HALF_OPEN = 2000
 THREADS = 8
+# Seconds between two attempts of one thread that is refused at once: 400 a second of all threads.
+PAUSE = 0.02
 MOST_SECONDS = 300
 # https://www.postgresql.org/docs/current/protocol-message-formats.html: length, code.
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
@@ -95,7 +97,7 @@ class Attack:
                     tls.sendall(b"\0")
                     tls.recv(1)
 
-        self.repeat(once)
+        self.repeat(once, pause=PAUSE)
 
     def plaintext(self) -> None:
         """A startup message without TLS."""
@@ -108,7 +110,7 @@ class Attack:
                 if not connection.recv(1):
                     raise ConnectionResetError
 
-        self.repeat(once)
+        self.repeat(once, pause=PAUSE)
 
     def out_of_memory(self) -> None:
         """A value larger than memory_max."""
@@ -140,9 +142,9 @@ class Attack:
         with self.connect() as connection:
             connection.execute(sql.encode())
 
-    def repeat(self, once: Callable[[], None], threads: int = THREADS) -> None:
+    def repeat(self, once: Callable[[], None], threads: int = THREADS, pause: float = 0) -> None:
         def run() -> None:
-            while not self.end.is_set():
+            while not self.end.wait(pause):
                 try:
                     once()
                 except (OSError, psycopg.Error):

@@ -53,6 +53,8 @@ def write_until_refused(faults: Faults) -> str:
             continue
         except psycopg.Error as error:
             return str(error)
+        # Two of the guard's looks: a file system so small could else be full between them.
+        time.sleep(0.5)
     raise AssertionError("nothing stopped it")
 
 
