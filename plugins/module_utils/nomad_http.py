@@ -29,6 +29,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import (
     NomadTlsError,
     NomadUnreachable,
 )
+from ansible_collections.infinite.databases.plugins.module_utils.validity import not_valid_now
 
 NO_LEADER = re.compile(r"No cluster leader|Not ready to serve consistent reads|No path to region")
 # Requests that only read, though they are no GET.
@@ -50,6 +51,8 @@ def tls_problem(text: str, address: str) -> NomadTlsError | None:
             f"Nomad at {address}: its certificate is for another name; use an address that the certificate names, "
             "or set nomad_tls_server_name"
         )
+    if wrong := not_valid_now(text):
+        return NomadTlsError(f"Nomad at {address}: {wrong}")
     if "CERTIFICATE_VERIFY_FAILED" in text:
         reason = re.search(r"certificate verify failed: ([^(]+)", text)
         return NomadTlsError(

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +17,9 @@ except ImportError as error:
     IMPORT_ERROR: ImportError | None = error
 else:
     IMPORT_ERROR = None
+
+# https://www.postgresql.org/docs/current/protocol-message-formats.html
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 
 def find_system_cas() -> None:
@@ -47,3 +52,18 @@ def connect(database: Mapping[str, Any], ca_cert: str | None, seconds: int, opti
         application_name="infinite.databases",
         autocommit=True,
     )
+
+
+def certificate_problem(host: str, port: int, ca_cert: str | None, seconds: float) -> str:
+    """OpenSSL's reason not to trust the server's certificate, of which libpq says no more than that there is one; empty without."""
+    try:
+        context = ssl.create_default_context(cafile=ca_cert)
+        with socket.create_connection((host, port), timeout=seconds) as connection:
+            connection.sendall(SSL_REQUEST)
+            if connection.recv(1) == b"S":
+                context.wrap_socket(connection, server_hostname=host).close()
+    except ssl.SSLCertVerificationError as error:
+        return str(error.verify_message)
+    except OSError:
+        pass
+    return ""

@@ -11,8 +11,9 @@ from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InfiniteError, InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import map_concurrently
-from ansible_collections.infinite.databases.plugins.module_utils.postgresql import IMPORT_ERROR, connect
+from ansible_collections.infinite.databases.plugins.module_utils.postgresql import IMPORT_ERROR, certificate_problem, connect
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
+from ansible_collections.infinite.databases.plugins.module_utils.validity import not_valid_now
 
 if not IMPORT_ERROR:
     import psycopg
@@ -53,7 +54,10 @@ CAUSES = (
         r"could not translate host name|Name or service not known",
         "its name does not resolve; is there a DNS record or hosts entry?",
     ),
-    (r"certificate verify failed|root certificate file", "its certificate is not trusted; is ca_cert the environment's CA?"),
+    (
+        r"certificate verify failed|signature failure|root certificate file",
+        "its certificate is not trusted; is ca_cert the environment's CA?",
+    ),
     (r"does not match host name", "its certificate is for another name; does the wildcard certificate cover the domain?"),
     (r"Connection refused", "nothing listens there; is Traefik running (site.yml)?"),
     (
@@ -104,19 +108,27 @@ def lacking_extensions(connection: psycopg.Connection[Any], wanted: Sequence[str
     return [name for name in wanted if name not in there]
 
 
+def wrong_clock(database: Mapping[str, Any], ca_cert: str | None, text: str) -> str | None:
+    """What to say where a certificate is not valid now; libpq keeps to itself why it trusts none."""
+    if "certificate verify failed" not in text:
+        return None
+    return not_valid_now(certificate_problem(database["host"], database["port"], ca_cert, CONNECT_SECONDS))
+
+
 def wait_for(database: Mapping[str, Any], ca_cert: str | None, start: float, timeout: float) -> float:
     """Seconds from the start to its answer. The start is that of all databases: the last one has no longer than the first."""
+    where = f"{database['name']} at {database['host']}:{database['port']}"
     while True:
         try:
             query(database, ca_cert)
             return round(time.monotonic() - start, 3)
         except psycopg.Error as failure:
             waited = time.monotonic() - start
+            if wrong := wrong_clock(database, ca_cert, str(failure)):
+                # Waiting does not put it right.
+                raise NotReady(f"{where}: {wrong}") from None
             if waited >= timeout:
-                raise NotReady(
-                    f"{database['name']} at {database['host']}:{database['port']} did not answer within {timeout:g} s: "
-                    + explain(str(failure))
-                ) from None
+                raise NotReady(f"{where} did not answer within {timeout:g} s: {explain(str(failure))}") from None
         time.sleep(min(RETRY_MOST, max(RETRY_SECONDS, waited * RETRY_PART)))
 
 

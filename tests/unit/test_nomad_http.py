@@ -35,6 +35,14 @@ def answer(status: int, text: str = "", method: str = "GET", path: str = "/v1/jo
             "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate (_ssl.c:1)",
             "nomad_ca_cert",
         ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid (_ssl.c:1)",
+            "its certificate is not yet valid; check this machine's clock",
+        ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1)",
+            "if it is right, run site.yml",
+        ),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "does not speak TLS"),
         ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", "nomad_client_cert"),
         ("[SSL: NO_CIPHERS_AVAILABLE]", "TLS failed"),

@@ -30,6 +30,11 @@ FAILED = 'connection failed: connection to server at "127.0.0.1", port 5432 fail
         ),
         (FAILED + "SSL error: certificate verify failed", "its certificate is not trusted", "SSL error: certificate verify failed"),
         (
+            FAILED + "SSL error: provider signature failure",
+            "its certificate is not trusted",
+            "SSL error: provider signature failure",
+        ),
+        (
             FAILED + 'root certificate file "/x/ca.crt" does not exist\nEither provide the file.',
             "its certificate is not trusted",
             'root certificate file "/x/ca.crt" does not exist',

@@ -14,13 +14,10 @@ import psycopg
 import pytest
 
 from .conftest import User
+from .disk import FILLER, WRITE, fill, space
 
 NEIGHBOUR = "infinite-test-neighbour"
 HOG = "infinite-test-hog"
-MOUNT = "/var/lib/infinite.databases/data"
-FILLER = f"{MOUNT}/infinite-test-filler"
-# 20 MB, and as much of write-ahead log.
-WRITE = "insert into big select repeat('x', 1000) from generate_series(1, 20000)"
 
 
 @pytest.fixture(scope="module")
@@ -102,19 +99,6 @@ def test_connections_and_timeouts(user: User, neighbours: None) -> None:
         with pytest.raises(psycopg.errors.IdleSessionTimeout):
             sessions[0].execute("select 1")
     user.run("provision", db=HOG, statement_timeout=0, idle_timeout=0)
-
-
-def space(user: User) -> tuple[int, int]:
-    """Bytes of the file system, and how many of them are free."""
-    block, total, free = map(int, user.node("stat", "-f", "-c", "%S %b %a", MOUNT).split())
-    return block * total, block * free
-
-
-def fill(user: User, percent: float) -> None:
-    """Leave so many percent free. It takes no time: no block of the file is written."""
-    total, free = space(user)
-    size = int(user.node("sh", "-c", f"stat -c %s {FILLER} 2> /dev/null || echo 0"))
-    user.node("fallocate", "-o", str(size), "-l", str(free - int(total * percent / 100)), FILLER)
 
 
 def write_until_refused(user: User, before: str = "select 1") -> str:
