@@ -29,11 +29,11 @@ KEEP = bool(os.environ.get("INFINITE_FAULTS_KEEP"))
 MOUNT = "/var/lib/infinite.databases/data"
 
 
-def playbook(*names: str) -> None:
-    done = subprocess.run(
-        ["ansible-playbook", "-i", INVENTORY, *names], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+def playbook(*names: str) -> str:
+    """What it says; run on the nodes, which the environment's user does not do."""
+    done = subprocess.run(["ansible-playbook", "-i", INVENTORY, *names], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
 
 
 class NoAnswer(Exception):
@@ -90,6 +90,15 @@ class Faults(User):
             assert time.monotonic() < deadline, f"{name} is still run by {former}"
             time.sleep(0.2)
 
+    def stored(self, name: str) -> dict[str, str]:
+        """The verifiers that its server has, by login. It may answer before Nomad has noted that it runs."""
+        deadline = time.monotonic() + 20
+        while not self.is_running(name):
+            assert time.monotonic() < deadline, f"{name} does not run"
+            time.sleep(0.1)
+        found = self.as_superuser(name, "select rolname || ' ' || rolpassword from pg_authid where rolpassword is not null")
+        return dict(line.split(" ", 1) for line in found.splitlines())
+
     def container(self, name: str) -> str:
         return f"postgres-{self.alloc(name)['ID']}"
 
@@ -120,6 +129,15 @@ class Faults(User):
     def log_since(self, name: str, before: dict[int, str]) -> str:
         return "".join(text.removeprefix(before.get(piece, "")) for piece, text in self.log(name).items())
 
+    def renew(self) -> None:
+        """After the environment was made anew."""
+        vars(self).update(vars(connected()))
+
+
+def connected() -> Faults:
+    known: dict[str, Any] = yaml.safe_load((STATE / "connection.yml").read_text())
+    return Faults(known | {"nomad_token_file": str(STATE / "nomad-bootstrap.token")})
+
 
 def is_there() -> bool:
     if not (STATE / "connection.yml").exists():
@@ -135,8 +153,7 @@ def faults() -> Iterator[Faults]:
     if not (KEEP and is_there()):
         playbook("local_down.yml")
         playbook("local_up.yml", "site.yml")
-    known: dict[str, Any] = yaml.safe_load((STATE / "connection.yml").read_text())
-    user = Faults(known | {"nomad_token_file": str(STATE / "nomad-bootstrap.token")})
+    user = connected()
     user.erase_all()
     yield user
     if KEEP:
