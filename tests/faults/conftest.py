@@ -90,14 +90,17 @@ class Faults(User):
             assert time.monotonic() < deadline, f"{name} is still run by {former}"
             time.sleep(0.2)
 
-    def stored(self, name: str) -> dict[str, str]:
-        """The verifiers that its server has, by login. It may answer before Nomad has noted that it runs."""
+    def has_taken(self, name: str) -> bool:
+        """Whether its server takes the passwords that it should and no others, which may take it a moment."""
         deadline = time.monotonic() + 20
-        while not self.is_running(name):
-            assert time.monotonic() < deadline, f"{name} does not run"
-            time.sleep(0.1)
-        found = self.as_superuser(name, "select rolname || ' ' || rolpassword from pg_authid where rolpassword is not null")
-        return dict(line.split(" ", 1) for line in found.splitlines())
+        while time.monotonic() < deadline:
+            # It may answer before Nomad has noted that it runs.
+            if self.is_running(name):
+                has = self.as_superuser(name, "select rolname, rolpassword from pg_authid where rolpassword is not null")
+                if dict(line.split("|") for line in has.splitlines()) == self.verifiers(name):
+                    return True
+            time.sleep(0.2)
+        return False
 
     def container(self, name: str) -> str:
         return f"postgres-{self.alloc(name)['ID']}"

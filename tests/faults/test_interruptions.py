@@ -82,12 +82,12 @@ def outcome(faults: Faults) -> dict[str, Any]:
         return found
     found |= {key: record[key] for key in ("spec", "version")}
     found["logins"] = {role: (login["user"], sorted(login)) for role, login in logins(faults).items()}
-    found["taken"] = sorted(faults.verifiers(NAME))
+    found["verifiers"] = sorted(faults.verifiers(NAME))
     found["one volume"] = faults.claims_of(NAME) == [record["volume"]]
     job = json.dumps([faults.client.job.get(NAME)[key] for key in ("Stop", "Meta", "TaskGroups")], sort_keys=True)
     found["job"] = re.sub('infinite_digest=[^"]*', "", job.replace(record["volume"], "VOLUME"))
     if found["state"] == "running":
-        found["the server has them"] = faults.stored(NAME) == faults.verifiers(NAME)
+        found["taken by the server"] = faults.has_taken(NAME)
     return found
 
 
