@@ -37,6 +37,9 @@ def forms(value: str) -> list[str]:
 class Secrets(dict[str, str]):
     """By name."""
 
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(self)})"
+
     def add(self, name: str, value: str) -> None:
         assert len(value) >= 16, f"{name} is too short to be looked for"
         if value not in self.values():
@@ -56,11 +59,12 @@ class Secrets(dict[str, str]):
             self.add_key(str(key.relative_to(STATE)), key.read_text())
         traefik = "cat $(pgrep traefik | sed 's,.*,/proc/&/environ,') | tr '\\0' '\\n' | sed -n 's/^NOMAD_TOKEN=//p'"
         self.add_identities("Traefik", faults.host.shell(traefik))
-        self.add_identities("a job", faults.host.shell("cat /var/lib/nomad/alloc/*/*/secrets/nomad_token"))
+        files = "for one in /var/lib/nomad/alloc/*/*/secrets/nomad_token; do cat $one; echo; done"
+        self.add_identities("a job", faults.host.shell(files))
 
     def add_identities(self, whose: str, tokens: str) -> None:
         """Of each its signature: the rest only says who somebody is."""
-        for token in tokens.replace("ey", " ey").split():
+        for token in tokens.split():
             self.add(f"workload identity {len(self)} of {whose}", token.rpartition(".")[2])
 
     def add_database(self, faults: Faults, name: str) -> None:
@@ -143,14 +147,14 @@ def of_the_logs(faults: Faults) -> dict[str, str]:
     }
 
 
-def readable(secrets: Secrets, controller: Sequence[str], node: Sequence[str]) -> list[str]:
-    """Which files that others may read have which secrets."""
+def readable(secrets: Secrets, controller: Sequence[str], node: Sequence[str], since: float) -> list[str]:
+    """Which files that others may read have which secrets, none of which is older than that (seconds since 1970)."""
     program = (HERE / "readable.py").read_text()
     names = [name for name, value in secrets.items() for _form in forms(value)]
     strings = "".join(f"{form}\n" for value in secrets.values() for form in forms(value))
     commands = {
-        "controller": [sys.executable, "-c", program, *controller],
-        "node": ["docker", "exec", "-i", NODE, "python3", "-c", program, *node],
+        "controller": [sys.executable, "-c", program, str(since), *controller],
+        "node": ["docker", "exec", "-i", NODE, "python3", "-c", program, str(since), *node],
     }
     found = []
     for place, command in commands.items():

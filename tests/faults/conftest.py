@@ -44,7 +44,7 @@ class Node:
     """The host that all databases are on."""
 
     def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(["docker", "exec", NODE, *command], check=False, capture_output=True, text=True)
+        done = subprocess.run(["docker", "exec", NODE, *command], check=False, capture_output=True, text=True, errors="replace")
         assert not check or done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Shows which files below directories other users can read that hold one of some strings: `path<tab>number of the string`.
 
-A program of its own, run on the controller and on the node, with the directories as arguments and the strings as lines of standard
-input. How far somebody gets is judged by the modes from the given directories on; large files (binaries, images) are left out.
+A program of its own, run on the controller and on the node. Its arguments are a time (seconds since 1970) before which the strings
+were nowhere, and the directories; the strings are the lines of standard input. How far somebody gets is judged by the modes from
+the given directories on; large files (binaries, images) are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ LARGE = 8 * 1024 * 1024
 SKIPPED = ("/proc", "/sys", "/dev")
 
 
-def files(directory: str) -> list[str]:
+def files(directory: str, since: float) -> list[str]:
     """Regular ones that others may read, in directories that they may enter."""
     found, todo = [], [directory]
     while todo:
@@ -29,8 +30,10 @@ def files(directory: str) -> list[str]:
                     continue
                 if entry.is_dir():
                     todo.append(entry.path)
-                elif entry.is_file() and entry.stat().st_mode & stat.S_IROTH and entry.stat().st_size <= LARGE:
-                    found.append(entry.path)
+                elif entry.is_file():
+                    status = entry.stat()
+                    if status.st_mode & stat.S_IROTH and status.st_size <= LARGE and status.st_ctime >= since:
+                        found.append(entry.path)
         except OSError:
             continue
     return found
@@ -38,8 +41,8 @@ def files(directory: str) -> list[str]:
 
 def main() -> None:
     strings = [line.rstrip("\n").encode() for line in sys.stdin]
-    for directory in sys.argv[1:]:
-        for path in files(directory):
+    for directory in sys.argv[2:]:
+        for path in files(directory, float(sys.argv[1])):
             try:
                 with open(path, "rb") as file:
                     content = file.read()

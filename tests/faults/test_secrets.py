@@ -32,8 +32,8 @@ LOUD = {"log_statement": "all", "log_min_duration_statement": "0", "log_connecti
 CONTROLLER = [str(STATE), str(Path.home() / ".ansible"), str(Path.home() / ".cache"), "/etc", "/tmp", "/var/tmp", str(ROOT)]
 # Where secrets are shown to those who shall see them. Each has to be found: so it is known that they would be.
 WANTED = {
-    rf"the output of url .* password \d+ of {NAME}, owner": "it prints the URL",
-    rf"the output of env .* password \d+ of {NAME}, ro": "it prints the URL",
+    rf"the output of url, .* password \d+ of {NAME}, owner": "it prints the URL",
+    rf"the output of env, .* password \d+ of {NAME}, ro": "it prints the URL",
     # Nomad's way to tell Traefik who it is; root and Traefik's own user can read it.
     r"arguments and environments on the node.* workload identity \d+ of Traefik": "in its environment",
     r"docker inspect has workload identity \d+ of Traefik": "in its environment",
@@ -50,6 +50,8 @@ class Canaries:
     def __init__(self, faults: Faults) -> None:
         self.faults, self.secrets = faults, Secrets()
         self.said: dict[str, str] = {}
+        # Nothing of this environment is older than its CA.
+        self.since = (STATE / "ca.key").stat().st_mtime
         self.secrets.add_environment(faults)
 
     def note(self) -> None:
@@ -73,7 +75,7 @@ class Canaries:
         self.note()
         self.secrets.add_environment(self.faults)
         texts = of_every_job(self.faults) | of_the_logs(self.faults)
-        return seen(texts, self.secrets) + readable(self.secrets, CONTROLLER, ["/"])
+        return seen(texts, self.secrets) + readable(self.secrets, CONTROLLER, ["/"], self.since)
 
     def look_back(self, watch: Watch) -> list[str]:
         """And what was said and seen before."""
@@ -165,7 +167,7 @@ def test_no_playbook_shows_a_secret(faults: Faults, tmp_path: Path) -> None:
 
 
 def test_no_playbook_on_ec2_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = Secrets()
+    secrets, began = Secrets(), time.time()
     secrets.add("AWS_SECRET_ACCESS_KEY", random.token_urlsafe(30))
     secrets.add("AWS_SESSION_TOKEN", random.token_urlsafe(90))
     ec2_user.pretend(monkeypatch)
@@ -181,7 +183,7 @@ def test_no_playbook_on_ec2_shows_a_secret(tmp_path: Path, monkeypatch: pytest.M
     assert set(said) == set(ON_EC2)
     secrets.add_key("the SSH key", (user.home / ".ssh" / "id_ed25519").read_text())
     assert seen(said | watch.texts(), secrets) == []
-    assert readable(secrets, [*CONTROLLER, str(tmp_path)], []) == []
+    assert readable(secrets, [*CONTROLLER, str(tmp_path)], [], began) == []
 
 
 PLANT = "infinite-test-planted"
@@ -255,7 +257,7 @@ def test_control_of_processes(faults: Faults) -> None:
 
 def test_control_of_files(faults: Faults, tmp_path: Path) -> None:
     """Those that others can read, and no others."""
-    secrets = Secrets()
+    secrets, began = Secrets(), time.time() - 1
     secrets.add("planted", random.token_urlsafe(24))
     tmp_path.chmod(0o755)
     for name, mode in (("open", 0o644), ("closed", 0o600)):
@@ -267,7 +269,7 @@ def test_control_of_files(faults: Faults, tmp_path: Path) -> None:
         f"echo {secrets['planted']} | tee /run/{PLANT} > /root/{PLANT}; chmod 700 /root; chmod 644 /run/{PLANT} /root/{PLANT}"
     )
     try:
-        assert readable(secrets, [str(tmp_path)], ["/"]) == [
+        assert readable(secrets, [str(tmp_path)], ["/"], began) == [
             f"controller: {tmp_path}/open has planted",
             f"node: /run/{PLANT} has planted",
         ]
