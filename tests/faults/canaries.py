@@ -105,7 +105,7 @@ class Watch:
 
     def texts(self) -> dict[str, str]:
         """What was seen, once it is over."""
-        found = {}
+        found: dict[str, str] = {}
         for place, file in self.files.items():
             file.seek(0)
             found |= {f"{place}, {number}": json.loads(line)["text"] for number, line in enumerate(file)}

@@ -109,8 +109,10 @@ def show(canaries: Canaries, tmp_path: Path) -> None:
 
 
 def run_and_end(canaries: Canaries) -> None:
-    for verb in ("stop", "start", "restart", "destroy", "undestroy", "drift", "destroy", "expire", "purge"):
-        canaries.run(verb, **({} if verb in ("drift", "expire") else {"db": NAME}))
+    for verb in ("stop", "start", "restart", "destroy", "undestroy", "destroy", "purge"):
+        canaries.run(verb, db=NAME)
+    canaries.run("drift")
+    canaries.run("expire")
 
 
 def copy(canaries: Canaries, tmp_path: Path) -> None:
@@ -120,15 +122,16 @@ def copy(canaries: Canaries, tmp_path: Path) -> None:
     file.chmod(0o600)
     wrong = random.token_urlsafe(24)
     canaries.secrets.add("a wrong password", wrong)
+    origin: dict[str, Any] = {"from": SOURCE}
     given: dict[str, Any] = {"db": NAME, "ca_file": canaries.faults.ca, "replace": True}
-    canaries.run("import", **given, **{"from": SOURCE})
+    canaries.run("import", **given, **origin)
     canaries.run("import", **given, env={"SOURCE_URL": source})
     canaries.run("import", **given, from_file=str(file))
     canaries.run("import", fails=True, **given, env={"SOURCE_URL": canaries.url(SOURCE, wrong)})
     canaries.run("import", fails=True, **given, env={"SOURCE_URL": f"{source}&nonsense=1"})
     canaries.run("export", **given, to=SOURCE)
     canaries.run("export", **given, env={"TARGET_URL": source})
-    canaries.run("preview", pr=19, **{"from": SOURCE})
+    canaries.run("preview", pr=19, **origin)
     canaries.run("preview", pr=19, state="absent")
 
 
@@ -171,7 +174,7 @@ def test_no_playbook_on_ec2_shows_a_secret(tmp_path: Path, monkeypatch: pytest.M
     secrets.add("AWS_SECRET_ACCESS_KEY", random.token_urlsafe(30))
     secrets.add("AWS_SESSION_TOKEN", random.token_urlsafe(90))
     ec2_user.pretend(monkeypatch)
-    given = {"environment_domain": "db.infinite.test", "traefik_certificate": "local_ca", "environment_dns": "none"}
+    given: dict[str, Any] = {"environment_domain": "db.infinite.test", "traefik_certificate": "local_ca", "environment_dns": "none"}
     given |= {"admin_cidrs": ["203.0.113.7/32"], "database_allowed_cidrs": ["0.0.0.0/0"], "ec2_host_wait_seconds": 0}
     with Aws() as server, Watch(node=False) as watch:
         user = ec2_user.Ec2User(server, tmp_path)
