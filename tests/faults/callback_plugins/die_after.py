@@ -9,8 +9,8 @@ type: notification
 short_description: Kill the run after a task
 description:
   - Adds each task that has ended on the only host of its play to a file, C(INFINITE_TASKS), one a line, unless it is in there.
-  - With C(INFINITE_DIE) set to a number, the run is killed, workers and all, after that many of those that were not in there.
-  - A task that is skipped does nothing, and does not count.
+  - With C(INFINITE_DIE) set, the run is killed, workers and all, after the first that was not in there.
+  - With C(INFINITE_DIE=changed) tasks that change nothing do not count. One that is skipped never does.
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -37,7 +37,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         super().__init__()
         self.file = Path(os.environ["INFINITE_TASKS"])
         self.known = set(self.file.read_text().splitlines()) if self.file.exists() else set()
-        self.left = int(os.environ.get("INFINITE_DIE", "0"))
+        self.die = os.environ.get("INFINITE_DIE", "")
         self.times: Counter[str] = Counter()
         self.play = ""
 
@@ -51,13 +51,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         task = f"{self.play} / {result.task.get_name()} / {where}"
         self.times[task] += 1
         task += f" / {self.times[task]}"
-        if task in self.known:
+        if task in self.known or (self.die == "changed" and not result.result.get("changed")):
             return
         self.known.add(task)
         with self.file.open("a") as file:
             file.write(f"{task}\n")
-        self.left -= 1
-        if self.left == 0:
+        if self.die:
             for worker in multiprocessing.active_children():
                 worker.kill()
             os.kill(os.getpid(), signal.SIGKILL)
