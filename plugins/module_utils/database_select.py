@@ -40,7 +40,9 @@ def unfit(name: str, state: str, states: Sequence[str]) -> str:
     if state in states:
         return ""
     if list(states) == ["destroyed"]:
-        return f"{name}: is {state}, not destroyed; there is nothing to bring back"
+        # An interrupted `undestroy` leaves it so.
+        cure = "`start` it" if state == "stopped" else "there is nothing to bring back"
+        return f"{name}: is {state}, not destroyed; {cure}"
     return f"{name}: {CURES.get(state, f'is {state}')}"
 
 

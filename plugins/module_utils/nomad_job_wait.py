@@ -134,7 +134,8 @@ def explain(client: NomadClient, key: JobKey, verdict: Verdict) -> dict[str, Any
     found: dict[str, Any] = {"reason": verdict.error, "events": [], "log": ""}
     try:
         if not verdict.alloc:
-            evaluations = client.job.get(job, "evaluations", namespace=namespace)
+            # What was stopped shall have no place.
+            evaluations = [] if verdict.status.get("Stop") else client.job.get(job, "evaluations", namespace=namespace)
             if blocked := placement(evaluations):
                 found["reason"] += f"; no node can take it: {blocked}"
             return found

@@ -30,10 +30,10 @@ MOUNT = "/var/lib/infinite.databases/data"
 
 
 def playbook(*names: str) -> str:
-    """What it says. Fails where it does."""
+    """What it says; run on the nodes, which the environment's user does not do."""
     done = subprocess.run(["ansible-playbook", "-i", INVENTORY, *names], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 class NoAnswer(Exception):
@@ -44,7 +44,7 @@ class Node:
     """The host that all databases are on."""
 
     def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(["docker", "exec", NODE, *command], check=False, capture_output=True, text=True)
+        done = subprocess.run(["docker", "exec", NODE, *command], check=False, capture_output=True, text=True, errors="replace")
         assert not check or done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
@@ -90,6 +90,18 @@ class Faults(User):
             assert time.monotonic() < deadline, f"{name} is still run by {former}"
             time.sleep(0.2)
 
+    def has_taken(self, name: str) -> bool:
+        """Whether its server takes the passwords that it should and no others, which may take it a moment."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            # It may answer before Nomad has noted that it runs.
+            if self.is_running(name):
+                has = self.as_superuser(name, "select rolname, rolpassword from pg_authid where rolpassword is not null")
+                if dict(line.split("|") for line in has.splitlines()) == self.verifiers(name):
+                    return True
+            time.sleep(0.2)
+        return False
+
     def container(self, name: str) -> str:
         return f"postgres-{self.alloc(name)['ID']}"
 
@@ -120,6 +132,15 @@ class Faults(User):
     def log_since(self, name: str, before: dict[int, str]) -> str:
         return "".join(text.removeprefix(before.get(piece, "")) for piece, text in self.log(name).items())
 
+    def renew(self) -> None:
+        """After the environment was made anew."""
+        vars(self).update(vars(connected()))
+
+
+def connected() -> Faults:
+    known: dict[str, Any] = yaml.safe_load((STATE / "connection.yml").read_text())
+    return Faults(known | {"nomad_token_file": str(STATE / "nomad-bootstrap.token")})
+
 
 def is_there() -> bool:
     if not (STATE / "connection.yml").exists():
@@ -137,8 +158,7 @@ def faults() -> Iterator[Faults]:
     if not (KEEP and is_there()):
         playbook("local_down.yml")
         playbook("local_up.yml", "site.yml")
-    known: dict[str, Any] = yaml.safe_load((STATE / "connection.yml").read_text())
-    user = Faults(known | {"nomad_token_file": str(STATE / "nomad-bootstrap.token")})
+    user = connected()
     user.erase_all()
     yield user
     if KEEP:

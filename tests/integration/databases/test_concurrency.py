@@ -13,10 +13,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psycopg
 import pytest
 
 from .conftest import PREFIX, Done, User
+from .whole import answers, state
 
 ROUNDS = int(os.environ.get("INFINITE_RACES", "1"))
 SEED = int(os.environ.get("INFINITE_RACE_SEED", "0")) or random.randrange(1, 1_000_000)
@@ -31,39 +31,6 @@ RACES: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
 }
 # How long the later one of the two waits at most: about as long as a run takes.
 SECONDS = 2.5
-
-
-def answers(user: User, name: str, role: str = "owner") -> bool:
-    """By what its record says, within a moment."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return bool(user.query(name, "select 1", role) == 1)
-        except psycopg.Error:
-            if time.monotonic() > deadline:
-                return False
-        time.sleep(0.2)
-
-
-def state(user: User, name: str) -> str:
-    """running, kept or gone; and what is wrong where it is neither."""
-    record = user.variable(f"databases/{name}")
-    job = next((job for job in user.client.jobs.get(prefix=name) if job["ID"] == name), None)
-    claims = user.claims_of(name)
-    if not record:
-        left = {"job": job and job["ID"], "claims": claims, "wanted": user.variable(f"nomad/jobs/{name}")}
-        left["hosts"] = [host for host in user.hosts() if host.startswith(f"{name}.")]
-        return "gone" if not any(left.values()) else f"no record, and yet {left}"
-    if "erasing" in record:
-        return f"half erased: {sorted(record)}"
-    if claims != [record["volume"]] or record["volume"] not in {volume["Name"] for volume in user.client.volumes.list()}:
-        return f"its volume is not its own: {claims}"
-    if job is None or job["Stop"]:
-        return "kept"
-    if "destroyed" in record:
-        return "runs, and is noted as destroyed"
-    silent = [role for role in ("owner", "rw", "ro") if not answers(user, name, role)]
-    return f"runs, and does not answer {silent}" if silent else "running"
 
 
 def race(user: User, kind: str, name: str, dice: random.Random) -> str:

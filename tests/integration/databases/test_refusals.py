@@ -36,7 +36,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("rotate", {"db": DESTROYED}, IS_DESTROYED),
     ("restart", {"db": STOPPED}, IS_STOPPED),
     ("rotate", {"db": f"{STOPPED},{DESTROYED},{NOBODY}"}, f"{IS_STOPPED}; {IS_DESTROYED}; {UNKNOWN}"),
-    ("undestroy", {"db": STOPPED}, f"{STOPPED}: is stopped, not destroyed; there is nothing to bring back"),
+    ("undestroy", {"db": STOPPED}, f"{STOPPED}: is stopped, not destroyed; `start` it"),
     (
         "destroy",
         {"db": f"{RUNNING},{PROTECTED}"},
