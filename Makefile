@@ -148,9 +148,10 @@ test-faults: .venv/.dev ## Kill, cut off and mislay what an environment on a nod
 	@INFINITE_TEST_ENVIRONMENT=faults INFINITE_TEST_NODE=infinite-faults-1 pytest tests/faults $(args)
 
 # Of Molecule the whole environments: the roles are in them.
-test: .venv/.dev ## All tests but the roles' own: lint, unit, docs, the collection, integration, AWX, clients, molecule
+test: .venv/.dev ## All tests but the roles' own and most of the faults: lint, unit, docs, collection, integration, AWX, clients, molecule
 	@scripts/environment-ready || $(MAKE) up args=
 	@pytest -m 'not role' tests/lint tests/unit tests/docs tests/collection tests/integration tests/awx tests/clients tests/molecule
+	@$(MAKE) --no-print-directory test-faults args='-m quick'
 
 docs: .venv/.ready ## These pages as HTML, in .cache/docs/html
 	@scripts/docs
