@@ -4,7 +4,7 @@
 
 Two times are taken, each of which a user feels: that of a new connection with a query on it, which is Traefik's and the server's,
 and that of a query in an open session. Windows of calm and of attack take turns, so that what else the machine does is in both; the
-99th percentile of all that was measured in calm is compared with that under attack. A failure is an answer that never comes.
+99th percentile of all that was measured in calm is compared with that under attack, and nothing may fail.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class Measured:
             calm, attacked = (percentile(getattr(times, kind), 0.99) for times in (self.calm, self.attacked))
             if attacked > FACTOR * max(calm, least):
                 found.append(f"p99 of {kind}: {attacked * 1000:.1f} ms, before {calm * 1000:.1f} ms")
+            if failures := getattr(self.attacked, kind).count(NEVER):
+                found.append(f"{failures} {kind} failed")
         return found
 
     def __str__(self) -> str:
