@@ -173,7 +173,8 @@ def environment_state(faults: Faults) -> dict[str, Any]:
             job = faults.client.job.get(stub["ID"], namespace=stub["Namespace"])
             jobs[stub["ID"]] = as_json([job[key] for key in ("Namespace", "Stop", "Periodic", "TaskGroups")])
     own = "/etc/nomad.d /etc/docker /etc/systemd/system /usr/local /var/lib/infinite.databases -maxdepth 3 -not -path '*/data/*'"
-    plain = "/etc/nomad.d/nomad.hcl /etc/docker /etc/systemd/system /usr/local/lib -type f"
+    # Docker makes key.json for itself.
+    plain = "/etc/nomad.d/nomad.hcl /etc/docker /etc/systemd/system /usr/local/lib -type f -not -name key.json"
     volumes = [volume["Name"].partition("-")[0] for volume in faults.client.volumes.list()]
     return {
         "jobs": jobs,

@@ -119,7 +119,7 @@ def outcome(provisioner: NomadClient, job: dict[str, Any]) -> str:
         while time.monotonic() < deadline:
             for alloc in provisioner.job.get(INTRUDER, "allocations"):
                 state = (alloc["TaskStates"] or {}).get(INTRUDER) or {"Events": []}
-                events = {event["Type"]: event["DisplayMessage"] for event in state["Events"]}
+                events: dict[str, str] = {event["Type"]: event["DisplayMessage"] for event in state["Events"]}
                 if "Started" in events or "Driver Failure" in events:
                     return events.get("Driver Failure", "running")
             time.sleep(0.3)
