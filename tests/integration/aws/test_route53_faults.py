@@ -109,18 +109,26 @@ def test_not_worth_a_retry(module: Module, zone: str, aws: Aws, action: str, cod
     assert aws.calls.count(action) == 1
 
 
-def test_refused_half_way(module: Module, account: Account, zone: str, monkeypatch: pytest.MonkeyPatch, aws: Aws) -> None:
+@pytest.mark.parametrize("code", ["AccessDenied", "ExpiredToken"])
+def test_refused_half_way(
+    module: Module, account: Account, zone: str, monkeypatch: pytest.MonkeyPatch, aws: Aws, code: str
+) -> None:
+    """What was written is noted as changed, and the next run writes the rest, and that once."""
     original = Zone.write
 
     def write(self: Zone, batch: Any) -> None:
         original(self, batch)
-        aws.fail(WRITE, code="AccessDenied", status=403)
+        aws.fail(WRITE, code=code, status=403)
 
-    monkeypatch.setattr(Zone, "write", write)
-    result = module(*names(700), owner="prod")
+    with monkeypatch.context() as patch:
+        patch.setattr(Zone, "write", write)
+        result = module(*names(700), owner="prod")
     assert result["failed"]
     assert result["changed"], "the first of two batches was written"
     assert len(account.records(zone)) == 1000
+    assert module(*names(700), owner="prod")["changed"]
+    assert len(account.records(zone)) == 1400
+    assert not module(*names(700), owner="prod")["changed"]
 
 
 def test_no_credentials(module: Module, zone: str, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
