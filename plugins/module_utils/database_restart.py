@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import BatchFailed, InvalidInput, JobFailed
@@ -22,18 +23,27 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 }
 
 
+def running_allocs(client: NomadClient, names: Sequence[str]) -> dict[str, list[str]]:
+    """The ids of the allocations that run each database. https://developer.hashicorp.com/nomad/api-docs/jobs#read-job-statuses"""
+    if not names:
+        return {}
+    body = {"Jobs": [{"Namespace": client.namespace, "ID": name} for name in names]}
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for status in client.jobs.post("statuses", json=body):
+        found[status["ID"]] = [alloc["ID"] for alloc in status["Allocs"] or [] if alloc["ClientStatus"] == "running"]
+    return found
+
+
 def running(client: NomadClient, names: list[str]) -> dict[str, str]:
     """Each database's running allocation."""
-    body = {"Jobs": [{"Namespace": client.namespace, "ID": name} for name in names]}
-    statuses = client.jobs.post("statuses", json=body)
-    allocs = {status["ID"]: [one for one in status["Allocs"] or [] if one["ClientStatus"] == "running"] for status in statuses}
-    idle = [name for name in names if not allocs.get(name)]
+    allocs = running_allocs(client, names)
+    idle = [name for name, ids in allocs.items() if not ids]
     if idle:
         raise InvalidInput(
             f"Nothing was restarted: {', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not running; "
             "`start` first, or see `list` for the names there are"
         )
-    return {name: allocs[name][0]["ID"] for name in names}
+    return {name: ids[0] for name, ids in allocs.items()}
 
 
 def restart(client: NomadClient, alloc: str) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import find_record
+from ansible_collections.infinite.databases.plugins.module_utils.database_restart import running_allocs
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
 from ansible_collections.infinite.databases.plugins.module_utils.pool import end_job
@@ -45,26 +46,15 @@ def read(client: NomadClient) -> list[Registration]:
     return [one for found in values(client.map(client.services, names)) for one in found if hosts(one["Tags"])]
 
 
-def running(client: NomadClient, names: Sequence[str]) -> dict[str, set[str]]:
-    """The allocations that run each database. https://developer.hashicorp.com/nomad/api-docs/jobs#read-job-statuses"""
-    if not names:
-        return {}
-    body = {"Jobs": [{"Namespace": client.namespace, "ID": name} for name in names]}
-    return {
-        status["ID"]: {alloc["ID"] for alloc in status["Allocs"] or [] if alloc["ClientStatus"] == "running"}
-        for status in client.jobs.post("statuses", json=body)
-    }
-
-
 def sort_out(
-    found: Sequence[Registration], allocs: Mapping[str, set[str]]
+    found: Sequence[Registration], allocs: Mapping[str, Sequence[str]]
 ) -> tuple[list[Registration], list[Registration], list[str]]:
     """The registrations of jobs that are not among the databases, those of servers that were replaced, and the databases that run
     and have none. One of a server out of touch is let alone while there is no other: it may come back."""
     foreign = [one for one in found if one["JobID"] not in allocs]
     stale = [one for one in found if allocs.get(one["JobID"]) and one["AllocID"] not in allocs[one["JobID"]]]
     registered = {one["AllocID"] for one in found}
-    return foreign, stale, sorted(name for name, ids in allocs.items() if ids and not ids & registered)
+    return foreign, stale, sorted(name for name, ids in allocs.items() if ids and not registered.intersection(ids))
 
 
 def remove(client: NomadClient, one: Registration) -> None:
@@ -74,10 +64,10 @@ def remove(client: NomadClient, one: Registration) -> None:
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
-    foreign, stale, missing = sort_out(read(client), running(client, params["names"]))
+    foreign, stale, missing = sort_out(read(client), running_allocs(client, params["names"]))
     if stale or missing:
         time.sleep(SETTLE_SECONDS)
-        found, again = read(client), running(client, [*{one["JobID"] for one in stale} | {*missing}])
+        found, again = read(client), running_allocs(client, [*{one["JobID"] for one in stale} | {*missing}])
         known = [one for one in found if one["JobID"] in again]
         _none, stale, missing = sort_out(known, again)
     # A database that is not among the names has a record: it is new, or stopped, and none of this module's business.

@@ -33,16 +33,16 @@ def test_hosts(tags: list[str] | None, expected: list[str]) -> None:
 
 def test_each_its_own() -> None:
     found = [registration("a", "a1"), registration("b", "b1")]
-    assert sort_out(found, {"a": {"a1"}, "b": {"b1"}}) == ([], [], [])
+    assert sort_out(found, {"a": ["a1"], "b": ["b1"]}) == ([], [], [])
 
 
 def test_foreign_stale_and_missing() -> None:
     found = [registration("a", "a1"), registration("a", "a2"), registration("impostor", "i1")]
-    foreign, stale, missing = sort_out(found, {"a": {"a2"}, "b": {"b1"}, "stopped": set()})
+    foreign, stale, missing = sort_out(found, {"a": ["a2"], "b": ["b1"], "stopped": []})
     assert foreign == [registration("impostor", "i1")]
     assert stale == [registration("a", "a1")]
     assert missing == ["b"]
 
 
 def test_a_server_out_of_touch_keeps_its_registration() -> None:
-    assert sort_out([registration("a", "a1")], {"a": set()}) == ([], [], [])
+    assert sort_out([registration("a", "a1")], {"a": []}) == ([], [], [])
