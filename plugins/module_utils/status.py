@@ -3,7 +3,7 @@
 """What role status's task `collector` runs, without Ansible: it tells the status page what there is, and none of the secrets.
 
 Whoever connects to its Unix socket is sent one JSON object; nothing is read from it. A record is read when Nomad's list says that
-it has changed, so that looking again costs the same five lists however many databases there are. What no API tells, the sizes and
+it has changed, so that looking again costs the same six requests however many databases there are. What no API tells, the sizes and
 the connections, comes from role status's service on each node (figures.py).
 """
 
@@ -36,6 +36,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.runner import w
 SOCKET = "/alloc/data/status.sock"
 # The nodes' figures, for the pages of the other nodes.
 FIGURES = "status/"
+# When tokens end, as site.yml noted it.
+TOKENS = "endings"
 # Seconds for which an answer is good, and between two writings of a node's figures.
 FRESH = 5
 PUBLISHED = 30
@@ -139,11 +141,11 @@ class Collector:
         """``host``: a name that the certificate is for; ``traefik``: where this node's Traefik shows it, as ADDRESS:PORT."""
         self.client, self.node, self.port, self.retention = client, node, port, retention
         self.host, self.traefik = host, traefik
-        self.known: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.known: dict[str, tuple[int, Any]] = {}
         self.lock = Lock()
         self.answer, self.answered = b"", -FRESH * 1.0
 
-    def read(self, variables: Iterable[Mapping[str, Any]], prefix: str) -> dict[str, dict[str, Any]]:
+    def read(self, variables: Iterable[Mapping[str, Any]], prefix: str) -> dict[str, Any]:
         """What is in the variables below a prefix, by name. Only those that changed since the last time are read."""
         found = [one for one in variables if one["Path"].startswith(prefix)]
         changed = [one["Path"] for one in found if self.known.get(one["Path"], (0, {}))[0] != one["ModifyIndex"]]
@@ -154,7 +156,7 @@ class Collector:
             del self.known[path]
         return {path.removeprefix(prefix): self.known[path][1] for path in sorted(paths) if self.known[path][1]}
 
-    def read_one(self, path: str) -> tuple[int, dict[str, Any]]:
+    def read_one(self, path: str) -> tuple[int, Any]:
         """Its index and content; neither where it vanished meanwhile."""
         if path.startswith(RECORDS):
             record = find_record(self.client, path.removeprefix(RECORDS))
@@ -163,17 +165,14 @@ class Collector:
             variable = self.client.variables.read(path)
         except NomadNotFound:
             return 0, {}
-        return variable["ModifyIndex"], json.loads(variable["Items"]["figures"])
+        (content,) = variable["Items"].values()
+        return variable["ModifyIndex"], json.loads(content)
 
-    def endings(self, now: float) -> list[dict[str, Any]]:
+    def endings(self, tokens: Iterable[Mapping[str, Any]], now: float) -> list[dict[str, Any]]:
         gauges = {one["Name"]: one["Value"] for one in self.client.endpoint("metrics").get()["Gauges"]}
         certificates = {what: now + gauges[name] for name, what in NOMAD_CERTIFICATES.items() if name in gauges}
         if self.traefik and (until := served_until(self.host, self.traefik)):
             certificates["The databases' certificate"] = until
-        try:
-            tokens = json.loads(self.client.variables.read("endings")["Items"]["tokens"])
-        except NomadNotFound:
-            tokens = []
         return endings(certificates, tokens, now)
 
     def collect(self) -> dict[str, Any]:
@@ -190,7 +189,8 @@ class Collector:
             full |= measured(full, by_name.get(full["volume"], {}), addresses.get(full["name"], ""), figures)
             found.append({key: full[key] for key in PUBLIC})
         pool = pool_counts(read_state(volumes, jobs, variables))
-        return {"when": int(now), "databases": found, "pool": pool, "endings": self.endings(now)}
+        tokens = self.read(variables, TOKENS).get("", [])
+        return {"when": int(now), "databases": found, "pool": pool, "endings": self.endings(tokens, now)}
 
     def tell(self) -> bytes:
         """The answer to everybody who asks within some seconds."""

@@ -13,7 +13,7 @@ namespace "databases" {
     }
     # When tokens end, as site.yml noted it.
     path "endings" {
-      capabilities = ["read"]
+      capabilities = ["read", "list"]
     }
     # What each node says of its databases.
     path "status/*" {
