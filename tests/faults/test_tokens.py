@@ -55,10 +55,10 @@ def token(faults: Faults, tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 def refused(faults: Faults, verb: str, name: str, token_file: str) -> str:
     """What is said, once it is seen that nothing was changed."""
-    before = faults.everything(), faults.login(NAME)
-    said = faults.run(verb, plain=True, fails=True, db=name, nomad_token_file=token_file).err
-    assert (faults.everything(), faults.login(NAME)) == before
-    return said
+    before = faults.login(NAME)
+    done = faults.changes_nothing(lambda: faults.run(verb, plain=True, fails=True, db=name, nomad_token_file=token_file))
+    assert faults.login(NAME) == before
+    return str(done.err)
 
 
 @pytest.mark.quick
