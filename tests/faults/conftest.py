@@ -8,10 +8,12 @@ node, whose environment and node INFINITE_TEST_ENVIRONMENT and INFINITE_TEST_NOD
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,10 +80,14 @@ class Faults(User):
         return partial(self.connect, name, login=self.login(name), connect_timeout=5)
 
     def alloc(self, name: str) -> dict[str, Any]:
-        """The allocation that runs it."""
-        running = [alloc for alloc in self.client.job.get(name, "allocations") if alloc["ClientStatus"] == "running"]
-        assert len(running) == 1, running
-        return dict(running[0])
+        """The allocation that runs it; Nomad may note that a moment after the database answers."""
+        deadline = time.monotonic() + 20
+        while True:
+            running = [alloc for alloc in self.client.job.get(name, "allocations") if alloc["ClientStatus"] == "running"]
+            if len(running) == 1:
+                return dict(running[0])
+            assert time.monotonic() < deadline, running
+            time.sleep(0.2)
 
     def replaced(self, name: str, former: str) -> None:
         """Wait until another allocation runs it."""
@@ -122,6 +128,27 @@ class Faults(User):
                 if time.monotonic() - began > seconds:
                     raise NoAnswer(f"no answer within {seconds} s") from error
                 time.sleep(0.1)
+
+    @contextmanager
+    def traefik_with(self, old: str, new: str, name: str) -> Iterator[None]:
+        """Another configuration than the role's, in its words; it serves once the named database answers."""
+        job = self.client.job.get("traefik", namespace="platform")
+        other = json.loads(json.dumps(job).replace(old, new))
+        assert other != job, f"Traefik's job does not say {old}"
+        self._change_traefik(other, name)
+        try:
+            yield
+        finally:
+            self._change_traefik(job, name)
+
+    def _change_traefik(self, job: dict[str, Any], name: str) -> None:
+        former = self.host.pids("traefik --configFile")
+        self.client.jobs.put(json={"Job": job}, namespace="platform")
+        deadline = time.monotonic() + 60
+        while self.host.pids("traefik --configFile") in ([], former):
+            assert time.monotonic() < deadline, "Traefik was not replaced"
+            time.sleep(0.2)
+        self.answers_within(self.opener(name), 30)
 
     def log(self, name: str) -> dict[int, str]:
         """The pieces of what its server said in this allocation; a start begins a new one, and two are kept."""

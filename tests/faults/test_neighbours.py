@@ -198,25 +198,8 @@ def test_half_open_connections_are_closed(target: dict[str, Any]) -> None:
 
 def test_control_a_patient_traefik(faults: Faults, target: dict[str, Any]) -> None:
     """Its own default is to wait for a minute."""
-    job: dict[str, Any] = faults.client.job.get("traefik", namespace="platform")
-    patient = json.loads(json.dumps(job).replace("readTimeout: 5s", "readTimeout: 60s"))
-    assert patient != job
-    change_traefik(faults, patient)
-    try:
+    with faults.traefik_with("readTimeout: 5s", "readTimeout: 60s", NAME):
         assert closed_within(8, target) == 0
-    finally:
-        change_traefik(faults, job)
-
-
-def change_traefik(faults: Faults, job: dict[str, Any]) -> None:
-    """Until it serves with another configuration."""
-    former = faults.host.pids("traefik --configFile")
-    faults.client.jobs.put(json={"Job": job}, namespace="platform")
-    deadline = time.monotonic() + 60
-    while faults.host.pids("traefik --configFile") in ([], former):
-        assert time.monotonic() < deadline, "Traefik was not replaced"
-        time.sleep(0.2)
-    faults.answers_within(faults.opener(NAME), 30)
 
 
 @pytest.mark.parametrize("kind", ["wrong_name", "plaintext"])

@@ -118,30 +118,18 @@ def wait_for_agent(faults: Faults, former: int) -> None:
     pytest.fail("Nomad did not come back")
 
 
-@pytest.mark.quick
-def test_a_killed_nomad_agent_leaves_the_servers_alone(faults: Faults, name: str) -> None:
-    """And takes them up again: it can stop what it did not start."""
-    before, alloc, former = faults.postmaster(name), faults.alloc(name)["ID"], agent(faults)
-    with faults.opener(name)() as session, Load(faults.opener(name)) as load:
-        faults.host.kill(former)
-        wait_for_agent(faults, former)
-        load.wait_for(50)
-        assert session.execute("select 1").fetchone() == (1,), "an open session goes on"
-    assert (load.failures, load.in_doubt, load.lost()) == ([], set(), set())
-    assert faults.postmaster(name) == before
-    assert faults.alloc(name)["ID"] == alloc
-    log, _load = stop_under_load(faults, name)
-    assert orderly(log), "the agent that came back stopped it as it should"
+class Answers:
+    """What clients were told that connect again and again."""
 
-
-def serving(faults: Faults) -> list[int]:
-    return faults.host.pids("traefik --configFile")
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+        self.refused: list[str] = []
 
 
 @contextmanager
-def everybody_asks_who_they_are(faults: Faults, openers: dict[str, Any]) -> Iterator[list[str]]:
-    """Clients of all databases that connect again and again; wrong answers are collected."""
-    wrong: list[str] = []
+def asked_who_they_are(openers: dict[str, Any]) -> Iterator[Answers]:
+    """Databases, each by a client that opens a connection for each question."""
+    answers = Answers()
     done = threading.Event()
 
     def ask(one: str) -> None:
@@ -149,38 +137,99 @@ def everybody_asks_who_they_are(faults: Faults, openers: dict[str, Any]) -> Iter
             try:
                 with openers[one]() as connection:
                     (answer,) = connection.execute("select name from me").fetchone()
-            except psycopg.OperationalError:
+            except psycopg.OperationalError as error:
+                answers.refused.append(f"{one}: {error}")
                 time.sleep(0.05)
                 continue
             except psycopg.Error as error:
-                wrong.append(f"{one}: {error}")
+                answers.wrong.append(f"{one}: {error}")
                 continue
             if answer != one:
-                wrong.append(f"{one}: {answer} answered")
+                answers.wrong.append(f"{one}: {answer} answered")
 
     threads = [threading.Thread(target=ask, args=(one,)) for one in openers]
     for thread in threads:
         thread.start()
     try:
-        yield wrong
+        yield answers
     finally:
         done.set()
         for thread in threads:
             thread.join()
 
 
+def killed_and_back(faults: Faults, load: Load, traefik_sleeps: bool = False) -> None:
+    """Traefik asks less and less often while it gets no answer, so it seldom asks a server that has no leader yet: one that
+    slept meanwhile does."""
+    former, (traefik,) = agent(faults), serving(faults)
+    socket = ("stat", "--format", "%i", f"/proc/{traefik}/root/secrets/api.sock")
+    before = faults.host.run(*socket)
+    if traefik_sleeps:
+        faults.host.run("kill", "-STOP", str(traefik))
+    try:
+        faults.host.kill(former)
+        deadline = time.monotonic() + 60
+        while faults.host.run(*socket, check=False) in ("", before):
+            assert time.monotonic() < deadline, "Nomad does not serve Traefik"
+    finally:
+        faults.host.run("kill", "-CONT", str(traefik))
+    wait_for_agent(faults, former)
+    time.sleep(2)
+    load.wait_for(50)
+
+
+def made_after_a_snapshot(faults: Faults, name: str) -> None:
+    """What a server that restarts does not know until there is a leader."""
+    faults.run("stop", db=name)
+    faults.client.endpoint("operator").send("get", "snapshot")
+    faults.run("start", db=name)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("traefik_sleeps", [False, True])
+def test_a_killed_nomad_agent_leaves_the_servers_alone(faults: Faults, name: str, traefik_sleeps: bool) -> None:
+    """And takes them up again: it can stop what it did not start."""
+    made_after_a_snapshot(faults, name)
+    before, alloc = faults.postmaster(name), faults.alloc(name)["ID"]
+    opener = faults.opener(name)
+    with opener() as session, asked_who_they_are({name: opener}) as answers, Load(opener) as load:
+        killed_and_back(faults, load, traefik_sleeps)
+        assert session.execute("select 1").fetchone() == (1,), "an open session goes on"
+    assert (load.failures, load.in_doubt, load.lost()) == ([], set(), set())
+    assert (answers.wrong, answers.refused) == ([], []), "nor does a new client notice"
+    assert faults.postmaster(name) == before
+    assert faults.alloc(name)["ID"] == alloc
+    log, _load = stop_under_load(faults, name)
+    assert orderly(log), "the agent that came back stopped it as it should"
+
+
+def test_control_a_traefik_that_believes_any_server(faults: Faults, name: str) -> None:
+    opener = faults.opener(name)
+    with faults.traefik_with("stale: false", "stale: true", name):
+        made_after_a_snapshot(faults, name)
+        with asked_who_they_are({name: opener}) as answers, Load(opener) as load:
+            killed_and_back(faults, load, traefik_sleeps=True)
+        faults.answers_within(opener, RTO_SERVER)
+    assert load.lost() == set()
+    assert answers.refused
+
+
+def serving(faults: Faults) -> list[int]:
+    return faults.host.pids("traefik --configFile")
+
+
 @pytest.mark.quick
 def test_a_killed_traefik_is_back_and_leads_nobody_astray(faults: Faults, name: str) -> None:
     openers = {one: faults.opener(one) for one in (name, *OTHERS)}
     waited = []
-    with everybody_asks_who_they_are(faults, openers) as wrong:
+    with asked_who_they_are(openers) as answers:
         for _time in range(3):
             former = serving(faults)
             for pid in former:
                 faults.host.kill(pid)
             waited.append(max(faults.answers_within(open_, 30) for open_ in openers.values()))
             assert set(serving(faults)).isdisjoint(former)
-    assert wrong == []
+    assert answers.wrong == []
     assert max(waited) <= RTO_TRAEFIK
     print(f"routes back after {', '.join(f'{seconds:.1f}' for seconds in waited)} s")
 
@@ -189,7 +238,7 @@ def test_control_a_name_that_leads_elsewhere(faults: Faults, name: str) -> None:
     """A client of one database that is sent to another is noticed."""
     openers = {one: faults.opener(one) for one in (name, *OTHERS)}
     openers[OTHERS[0]] = openers[OTHERS[1]]
-    with everybody_asks_who_they_are(faults, openers) as wrong:
+    with asked_who_they_are(openers) as answers:
         time.sleep(2)
-    assert wrong
-    assert all(one.startswith(f"{OTHERS[0]}: {OTHERS[1]} answered") for one in wrong)
+    assert answers.wrong
+    assert all(one.startswith(f"{OTHERS[0]}: {OTHERS[1]} answered") for one in answers.wrong)
