@@ -27,7 +27,7 @@ def test_defaults_are_specified(role: Path) -> None:
     specs = load(role, "meta/argument_specs.yml")["argument_specs"]
     options = {name: option for spec in specs.values() for name, option in spec["options"].items()}
     defaults = load(role, "defaults/main.yml")
-    required = {name for name, option in options.items() if option.get("required")}
+    required = {name for spec in specs.values() for name, option in spec["options"].items() if option.get("required")}
 
     assert set(options) - required == set(defaults)
     stated = {name: option["default"] for name, option in options.items() if "default" in option}
