@@ -186,12 +186,14 @@ class Awx:
             "INVENTORY_ID": str(template["inventory"]),
         } | self.extra_environment_variables
         shown = dict(env)
-        args = ["-u", "root"]
+        credentials = self.controller.related(template, "credentials")
+        credentials += [self.controller.named("credentials", name) for name in chosen]
+        kinds = [self.controller.by_id(credential["credential_type"]) for credential in credentials]
+        logins = [one["inputs"]["username"] for one, kind in zip(credentials, kinds, strict=True) if kind["kind"] == "ssh"]
+        args = ["-u", logins[0] if logins else "root"]
         # /runner, if this were a container.
         container.CONTAINER_ROOT = str(private)
-        names = [self.controller.named("credentials", name) for name in chosen]
-        for credential in self.controller.related(template, "credentials") + names:
-            kind = self.controller.by_id(credential["credential_type"])
+        for credential, kind in zip(credentials, kinds, strict=True):
             of = ManagedCredentialType("", kind["name"], kind["kind"], kind["inputs"], kind["injectors"])
             inject_credential(of, Credential(credential["inputs"]), env, shown, args, str(private))
         return env, shown, args
