@@ -34,6 +34,7 @@ SETTINGS = {
     "awx_aws_access_key": "AKIATEST",
     "awx_aws_secret_key": "the-secret-key-of-the-tests",
     "awx_hosts_inventory": "inventories/aws",
+    "awx_hosts_ssh_user": "root",
     "awx_hosts_ssh_key": "the-ssh-key-of-the-tests",
     "awx_hosts_state_dir": "/var/lib/infinite.databases",
 }

@@ -25,7 +25,12 @@ MADE_WITH = {"projects": {"scm_revision": "", "summary_fields": {}}}
 AT_FIRST: dict[str, list[Item]] = {
     "organizations": [{"name": "Default"}],
     "credential_types": [
-        {"name": "Machine", "kind": "ssh", "inputs": {"fields": [{"id": "ssh_key_data", "type": "string", "secret": True}]}},
+        {
+            "name": "Machine",
+            "kind": "ssh",
+            "inputs": {"fields": [{"id": "username", "type": "string"}, {"id": "ssh_key_data", "type": "string", "secret": True}]},
+            "injectors": {},
+        },
         {
             "name": "Amazon Web Services",
             "kind": "cloud",

@@ -103,6 +103,8 @@ class Awx:
         self.jobs = jobs
         self.path = path
         self.launched: set[str] = set()
+        # AWX's setting of that name, for all jobs.
+        self.extra_environment_variables: dict[str, str] = {}
 
     def questions(self, template: Item) -> list[Item]:
         return list(self.controller.surveys.get(template["id"], {}).get("spec", [])) if template.get("survey_enabled") else []
@@ -136,8 +138,8 @@ class Awx:
             for key, value in (variables | job).items()
         )
         (private / "env" / "extravars").write_text(extra)
-        self.write_inventory(private, template)
         env, shown, args = self.inject(private, template, credentials)
+        self.write_inventory(private, template, env)
         args += ["--check"] if (job_type or template["job_type"]) == "check" else []
         (private / "env" / "cmdline").write_text(shlex.join(args))
         (private / "env" / "envvars").write_text(yaml.safe_dump(env))
@@ -150,10 +152,23 @@ class Awx:
         output = (artifacts / "stdout").read_text() if artifacts.exists() else done.stderr
         return Job(done.returncode == 0, output, events, private, shown)
 
-    def write_inventory(self, private: Path, template: Item) -> None:
-        """A script that prints it."""
+    def update(self, source: Item, private: Path, env: dict[str, str]) -> Item:
+        """What a source of hosts in the project says now."""
+        project = private / "project"
+        listing = ["ansible-inventory", "-i", source["source_path"], "--playbook-dir", str(project), "--list", "--export"]
+        surroundings = {"PATH": self.path, "HOME": str(private / "home"), "LANG": "C.UTF-8"} | env
+        done = subprocess.run(listing, cwd=project, env=surroundings, check=True, capture_output=True, text=True)
+        found: Item = json.loads(done.stdout)
+        return found
+
+    def write_inventory(self, private: Path, template: Item, env: dict[str, str]) -> None:
+        """A script that prints it: what its source says, and its own variables, which win."""
         inventory = self.controller.by_id(template["inventory"])
-        content = {"all": {"hosts": [], "vars": json.loads(inventory["variables"])}, "_meta": {"hostvars": {}}}
+        content: Item = {"all": {"hosts": []}, "_meta": {"hostvars": {}}}
+        for source in self.controller.all("inventory_sources"):
+            if source["inventory"] == inventory["id"]:
+                content = self.update(source, private, env)
+        content["all"]["vars"] = content["all"].get("vars", {}) | json.loads(inventory["variables"])
         script = private / "inventory" / "hosts"
         script.write_text(f"#! /usr/bin/env python3\n# -*- coding: utf-8 -*-\nprint({json.dumps(content)!r})\n")
         script.chmod(0o700)
@@ -169,14 +184,16 @@ class Awx:
             "AWX_PRIVATE_DATA_DIR": str(private),
             "JOB_ID": "1",
             "INVENTORY_ID": str(template["inventory"]),
-        }
+        } | self.extra_environment_variables
         shown = dict(env)
-        args = ["-u", "root"]
+        credentials = self.controller.related(template, "credentials")
+        credentials += [self.controller.named("credentials", name) for name in chosen]
+        kinds = [self.controller.by_id(credential["credential_type"]) for credential in credentials]
+        logins = [one["inputs"]["username"] for one, kind in zip(credentials, kinds, strict=True) if kind["kind"] == "ssh"]
+        args = ["-u", logins[0] if logins else "root"]
         # /runner, if this were a container.
         container.CONTAINER_ROOT = str(private)
-        names = [self.controller.named("credentials", name) for name in chosen]
-        for credential in self.controller.related(template, "credentials") + names:
-            kind = self.controller.by_id(credential["credential_type"])
+        for credential, kind in zip(credentials, kinds, strict=True):
             of = ManagedCredentialType("", kind["name"], kind["kind"], kind["inputs"], kind["injectors"])
             inject_credential(of, Credential(credential["inputs"]), env, shown, args, str(private))
         return env, shown, args

@@ -15,26 +15,9 @@ import yaml
 from tests.awx.comments import TOKEN as COMMENTS_TOKEN
 from tests.awx.conftest import SETTINGS, STATE, Apply
 from tests.awx.controller import Controller, Item
+from tests.awx.described import described
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Loader(yaml.SafeLoader):
-    """Which knows !unsafe."""
-
-
-def text(loader: Loader, node: yaml.ScalarNode) -> str:
-    return str(loader.construct_scalar(node))
-
-
-Loader.add_constructor("!unsafe", text)
-
-
-def described(file: str, variable: str) -> list[dict[str, Any]]:
-    """As it is written, templates and all."""
-    found: list[dict[str, Any]] = yaml.load((ROOT / "awx" / "vars" / file).read_text(), Loader)[variable]  # noqa: S506 a SafeLoader
-    return found
-
 
 TEMPLATES = described("verbs.yml", "awx_verbs") + described("templates.yml", "awx_others")
 LISTS = {
@@ -101,6 +84,7 @@ def test_schedules_lead_to_their_templates(controller: Controller) -> None:
         assert controller.by_id(found["unified_job_template"])["name"] == wanted["unified_job_template"]
         assert found["rrule"] == wanted["rrule"]
         assert found.get("job_type") == wanted.get("job_type")
+        assert found.get("extra_data") == wanted.get("extra_data")
 
 
 def test_the_environment_is_what_connection_yml_says(controller: Controller) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Every job template that is for databases, run as AWX runs it, on the local environment. No job shows a secret.
 
-In the order of a database's life: each test goes on from what those before it left. launch, site and teardown are not run.
+In the order of a database's life: each test goes on from what those before it left.
 """
 
 from __future__ import annotations
@@ -140,6 +140,21 @@ def test_reading(run: Run, awx: Awx) -> None:
     assert "databases looked at" in run("drift", job_type="check")
 
 
+def test_drift_that_is_found_at_night_is_a_failed_job(run: Run, controller: Controller, nomad: NomadClient) -> None:
+    """Which is what AWX's notification is about."""
+    schedule = controller.named("schedules", "Infinite Databases: drift, every night")
+    told = controller.related(controller.by_id(schedule["unified_job_template"]), "notification_templates_error")
+    assert [one["name"] for one in told] == ["Infinite Databases: a scheduled job has failed"]
+    as_scheduled = schedule["extra_data"] | {"job_type": schedule["job_type"]}
+    run("drift")
+    assert "nothing differs" in run("drift", **as_scheduled)
+    job = nomad.job.get(A)
+    job["TaskGroups"][0]["Tasks"][0]["Env"]["CONTROL"] = "true"
+    nomad.jobs.put(json={"Job": job})
+    assert "Something differed" in run("drift", fails=True, **as_scheduled)
+    assert f"{A}: its job differed" in run("drift")
+
+
 def test_the_url_has_no_password(run: Run) -> None:
     assert f"postgresql://{A}:********@{A}." in run("url", db=A)
     assert "PGPASSWORD=********" in run("env", db=A, role="ro")
@@ -258,8 +273,3 @@ def test_ends(run: Run, awx: Awx, nomad: NomadClient) -> None:
     run("purge", **empty(awx, "purge", labels="team=awx"))
     assert record(nomad, A) == record(nomad, B) == {}
     assert PREFIX not in run("expire")
-
-
-def test_every_template_was_run(awx: Awx, controller: Controller) -> None:
-    names = {one["name"].removeprefix("Infinite Databases: ") for one in controller.all("job_templates")}
-    assert names - awx.launched == {"launch", "site", "teardown"}

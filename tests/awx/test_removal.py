@@ -1,11 +1,17 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is left empty again in the settings is removed again. After the other tests, which need it."""
+"""What is left empty again in the settings is removed again. After the other tests of this directory, which need it."""
 
 from __future__ import annotations
 
 from tests.awx.conftest import SETTINGS, Apply
 from tests.awx.controller import Controller
+from tests.awx.jobs import Awx
+
+
+def test_every_template_was_run(awx: Awx, controller: Controller) -> None:
+    names = {one["name"].removeprefix("Infinite Databases: ") for one in controller.all("job_templates")}
+    assert names - awx.launched == set()
 
 
 def test_what_is_not_wanted_any_more_is_removed(controller: Controller, apply: Apply, configured: str) -> None:

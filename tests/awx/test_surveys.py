@@ -4,18 +4,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.awx.described import described
 from tests.awx.jobs import synchronise_files
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = ROOT / "awx" / "vars" / "verbs.yml"
-TEMPLATES: list[dict[str, Any]] = yaml.safe_load(WRITTEN.read_text())["awx_verbs"]
+TEMPLATES = described("verbs.yml", "awx_verbs")
 QUESTIONS = [(one["playbook"], question) for one in TEMPLATES for question in one.get("survey", {}).get("spec", [])]
 
 
@@ -57,6 +58,29 @@ def test_every_verb_has_its_template() -> None:
     """What is one is said by docs/verbs/, which another test compares with the playbooks; `connect` is none."""
     verbs = {path.stem for path in (ROOT / "docs" / "verbs").glob("*.md")} - {"README", "connect"}
     assert {Path(one["playbook"]).stem for one in TEMPLATES} == verbs
+
+
+def asked(questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All but the words."""
+    return [{key: value for key, value in one.items() if key != "question_description"} for one in questions]
+
+
+def test_the_workflows_questions_are_the_previews() -> None:
+    """Written by hand, since it asks for a part of them."""
+    (workflow,) = described("controller.yml", "controller_workflows")
+    (preview,) = [one for one in TEMPLATES if one["playbook"] == "preview.yml"]
+    of_preview = asked(preview["survey"]["spec"])
+    assert [one for one in asked(workflow["survey"]["spec"]) if one not in of_preview] == []
+
+
+@pytest.mark.parametrize("playbook", ["launch", "site", "teardown"])
+def test_what_is_no_verb_asks_for_its_variables(playbook: str) -> None:
+    """Written by hand as well. A variable is what the playbook has a default for, such as `confirm` here:
+    `ec2_host_confirm: "{{ confirm | default('') }}"`."""
+    (template,) = [one for one in described("templates.yml", "awx_others") if one["playbook"] == f"{playbook}.yml"]
+    text = (ROOT / "playbooks" / f"{playbook}.yml").read_text()
+    variables = set(re.findall(r"\w+: \"\{\{ (\w+) \| default\((?!omit)", text))
+    assert {one["variable"] for one in template.get("survey", {}).get("spec", [])} == variables
 
 
 def test_every_variable_is_asked_or_has_its_reason() -> None:

@@ -9,12 +9,28 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 ROLES = [name for name in SCENARIOS if (ROOT / "roles" / name).is_dir()]
 # Variables that would hide a missing CA setting of ours.
 FOREIGN = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+
+
+def sequence(scenario: str) -> list[str]:
+    common = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text())
+    own = yaml.safe_load((ROOT / "molecule" / scenario / "molecule.yml").read_text()) or {}
+    found: list[str] = own.get("scenario", {}).get("test_sequence") or common["scenario"]["test_sequence"]
+    return found
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_a_scenario_does(scenario: str) -> None:
+    steps = sequence(scenario)
+    first, *others = [steps.index(step) for step in ("check", "converge", "idempotence", "verify")]
+    assert [first, *others] == sorted([first, *others])
+    assert steps[-1] == "destroy"
 
 
 @pytest.mark.parametrize("scenario", [pytest.param(name, marks=pytest.mark.role if name in ROLES else ()) for name in SCENARIOS])
