@@ -50,7 +50,12 @@ def options(kind: str) -> set[str]:
 
 
 def texts(role: Path) -> list[tuple[str, str]]:
-    files = [path for part in ("defaults", "handlers", "tasks", "templates", "vars") for path in (role / part).rglob("*") if path.is_file()]
+    files = [
+        path
+        for part in ("defaults", "handlers", "tasks", "templates", "vars")
+        for path in (role / part).rglob("*")
+        if path.is_file()
+    ]
     return [(f"{path.relative_to(role)}: {line.strip()}", line) for path in files for line in path.read_text().splitlines()]
 
 
