@@ -108,3 +108,26 @@ def test_nomads_address_is_the_one_that_role_nomad_uses(
     write: Callable[..., dict[str, Any]], server: dict[str, Any], address: str
 ) -> None:
     assert write(db1=server)["nomad_address"] == address
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("environment_name", "other"),
+        ("environment_domain", "db.example.com"),
+        ("environment_port", 6432),
+        ("environment_dns", "record"),
+        ("traefik_certificate", "acme"),
+    ],
+)
+def test_hosts_of_another_environment_than_localhosts_are_refused(play: Play, name: str, value: Any) -> None:
+    done = play(ROOT / "playbooks" / "site.yml", "--check", db2={name: value})
+    assert done.returncode == 2
+    assert f"{name} is {value} for db2 and " in done.stdout
+    assert "Set it for both" in done.stdout
+
+
+def test_hosts_of_localhosts_environment_are_not(play: Play) -> None:
+    given = {"environment_port": "6432", "traefik_certificate": "acme", "environment_dns": "record"}
+    done = play(ROOT / "playbooks" / "site.yml", "--check", db2={"environment_port": 6432}, **given)
+    assert done.returncode == 0, done.stdout + done.stderr
