@@ -61,7 +61,8 @@ def write(play: Play, tmp_path: Path) -> Callable[..., dict[str, Any]]:
         assert done.returncode == 0, done.stdout + done.stderr
         changed = re.search(r"changed=(\d+)", done.stdout)
         assert changed
-        return {"changed": changed[1] != "0"} | yaml.safe_load((tmp_path / "state" / "connection.yml").read_text())
+        says: dict[str, Any] = yaml.safe_load((tmp_path / "state" / "connection.yml").read_text())
+        return says | {"changed": changed[1] != "0"}
 
     return run
 
