@@ -70,6 +70,7 @@ def test_networks_that_are_none_and_the_whole_internet_are_refused(user: Ec2User
         user,
         database_allowed_cidrs=GOOD_CIDRS + BAD_CIDRS,
         admin_cidrs=["0.0.0.0/0", "::/0", "203.0.113.7/32"],
+        ec2_host_admin_from_anywhere="false",  # as `-e NAME=false` gives it
         ec2_host_instance_type="t2.large",
     )
     assert "ec2_host_instance_type is t2.large, which does not show EBS disks as NVMe" in run.says
