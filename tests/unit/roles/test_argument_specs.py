@@ -40,3 +40,10 @@ def test_defaults_are_specified(role: Path) -> None:
 def test_variables_carry_the_roles_prefix(role: Path) -> None:
     assert [name for name in load(role, "defaults/main.yml") if not name.startswith(f"{role.name}_")] == []
     assert [name for name in load(role, "vars/main.yml") if not name.startswith((f"__{role.name}_", f"{role.name}_"))] == []
+
+
+def test_the_databases_defaults_are_those_that_are_documented() -> None:
+    role = Path(__file__).parents[3] / "roles" / "database"
+    option = load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]["database_defaults"]
+    documented = {key: one["default"] for key, one in option["options"].items()}
+    assert documented == load(role, "vars/main.yml")["__database_own_defaults"]
