@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from .conftest import User
+from .conftest import ENVIRONMENT, PREFIX, User
+from .meanwhile import Meanwhile
 
 STALE = "infinite-test-stale"
 
@@ -50,6 +51,24 @@ def test_a_changed_job_and_wrong_names_are_put_right(user: User) -> None:
     assert STALE not in known.read_text()
     assert user.query(name, "select 1") == 1
     assert "nothing differs" in user.run("drift", plain=True).out
+
+
+def test_a_database_made_meanwhile_keeps_its_name(user: User, tmp_path: Path) -> None:
+    name, known = f"{PREFIX}drift-meanwhile", Path("/etc/hosts")
+    host = f"{name}.{user.domain}"
+    assert host not in user.hosts()
+    entry = next(line for line in known.read_text().splitlines() if line.endswith(f".{user.domain}"))
+    known.write_text(known.read_text().replace(entry, f"{entry}\n{entry.split()[0]} {STALE}.{user.domain}", 1))
+    provision = ["ansible-playbook", "provision.yml", "-e", f"db={name}", "-e", f"environment_name={ENVIRONMENT}"]
+    # The databases have been listed, and the hosts file is next.
+    other = Meanwhile(tmp_path, "Take away what leads names elsewhere", provision)
+    told = user.run("drift", plain=True, env=other.environ)
+    other.check()
+    assert f"{STALE}.{user.domain}: its entry in the hosts file" in told.out
+    assert f"{host}: its entry" not in told.out
+    assert STALE not in known.read_text()
+    assert host in user.hosts()
+    assert user.query(name, "select 1") == 1
 
 
 def test_a_stopped_database_stays_stopped(user: User) -> None:
