@@ -9,6 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ansible_collections.infinite.databases.plugins.module_utils import hosts_file
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
+
 from .conftest import ENVIRONMENT, PREFIX, User
 from .meanwhile import Meanwhile
 
@@ -54,21 +57,31 @@ def test_a_changed_job_and_wrong_names_are_put_right(user: User) -> None:
 
 
 def test_a_database_made_meanwhile_keeps_its_name(user: User, tmp_path: Path) -> None:
-    name, known = f"{PREFIX}drift-meanwhile", Path("/etc/hosts")
-    host = f"{name}.{user.domain}"
+    name = f"{PREFIX}drift-meanwhile"
+    host, stale = f"{name}.{user.domain}", f"{STALE}.{user.domain}"
     assert host not in user.hosts()
-    entry = next(line for line in known.read_text().splitlines() if line.endswith(f".{user.domain}"))
-    known.write_text(known.read_text().replace(entry, f"{entry}\n{entry.split()[0]} {STALE}.{user.domain}", 1))
+    mark = {"marker": user.known["database_environment"], "address": user.known["database_address"]}
+    assert hosts_file.SPEC.execute(with_defaults(hosts_file.ARGUMENT_SPEC, mark | {"names": [stale]}), False)["changed"]
     provision = ["ansible-playbook", "provision.yml", "-e", f"db={name}", "-e", f"environment_name={ENVIRONMENT}"]
     # The databases have been listed, and the hosts file is next.
     other = Meanwhile(tmp_path, "Take away what leads names elsewhere", provision)
     told = user.run("drift", plain=True, env=other.environ)
     other.check()
-    assert f"{STALE}.{user.domain}: its entry in the hosts file" in told.out
+    assert f"{stale}: its entry in the hosts file" in told.out
     assert f"{host}: its entry" not in told.out
-    assert STALE not in known.read_text()
+    assert stale not in user.hosts()
     assert host in user.hosts()
     assert user.query(name, "select 1") == 1
+
+
+def test_the_hosts_file_is_let_alone_where_that_was_said(user: User) -> None:
+    """As text, as `-e database_manage_hosts_file=false` gives it."""
+    name, alone = f"{PREFIX}drift-alone", {"database_manage_hosts_file": "false"}
+    user.run("provision", db=name)
+    before = user.hosts()
+    for verb, given in (("provision", {"db": name}), ("drift", {}), ("expire", {}), ("purge", {"db": name, "confirm": name})):
+        user.run(verb, **given, **alone)
+        assert user.hosts() == before
 
 
 def test_a_stopped_database_stays_stopped(user: User) -> None:

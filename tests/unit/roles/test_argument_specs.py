@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,19 @@ def test_defaults_are_specified(role: Path) -> None:
 def test_variables_carry_the_roles_prefix(role: Path) -> None:
     assert [name for name in load(role, "defaults/main.yml") if not name.startswith(f"{role.name}_")] == []
     assert [name for name in load(role, "vars/main.yml") if not name.startswith((f"__{role.name}_", f"{role.name}_"))] == []
+
+
+@pytest.mark.parametrize("name", ["database", "disk_guard", "reaper", "status"])
+def test_booleans_may_be_given_as_text(name: str) -> None:
+    """`-e name=false` is text, which is no condition in a task, and true in a template."""
+    role = ROLES[0].parent / name
+    specs = load(role, "meta/argument_specs.yml")["argument_specs"]
+    booleans = {name for spec in specs.values() for name, option in spec["options"].items() if option.get("type") == "bool"}
+    condition = re.compile(rf"(?:when:|\b(?:if|and|or|not)) \(?(?:{'|'.join(booleans)})\b(?! \| bool)")
+    files = [path for part in ("tasks", "handlers", "templates", "vars") for path in (role / part).rglob("*") if path.is_file()]
+    found = [f"{path.relative_to(role)}: {text}" for path in files for text in condition.findall(path.read_text())]
+    assert booleans
+    assert found == []
 
 
 def test_the_databases_defaults_are_those_that_are_documented() -> None:
