@@ -211,9 +211,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     gone = [one["name"] for one in databases if one["name"] not in records]
     if params["existing"] and gone:
         raise InvalidInput(f"{', '.join(gone)}: erased by another run meanwhile; provision it again")
-    check_fit(
-        databases, records, Offer(params["default_version"], params["images"], params["extensions"]), params["renew"], time.time()
-    )
+    offer = Offer(params["default_version"], params["images"], params["extensions"])
+    check_fit(databases, records, offer, params["renew"], time.time(), params["existing"])
     missing = [
         one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records
     ]

@@ -74,14 +74,31 @@ def test_a_database_made_meanwhile_keeps_its_name(user: User, tmp_path: Path) ->
     assert user.query(name, "select 1") == 1
 
 
+def test_a_version_that_is_no_longer_on_offer(user: User) -> None:
+    """Its databases run on, and whatever needs no image of it goes on to work."""
+    name = f"{PREFIX}drift-off"
+    user.run("provision", db=name)
+    version, images = user.variable(f"databases/{name}")["version"], user.known["database_images"]
+    off = {"database_images": {"99": images[version]}}
+    started = user.query(name, "select pg_postmaster_start_time()")
+    told = user.run("drift", plain=True, **off)
+    assert f"{name}: its job was not compared, since there is no image of PostgreSQL {version} here; add the version to" in told.out
+    assert user.query(name, "select pg_postmaster_start_time()") == started
+    assert f"{name}: restarted, and answers again." in user.run("restart", plain=True, db=name, **off).out
+    assert user.query(name, "select pg_postmaster_start_time()") > started
+    refused = user.run("provision", plain=True, fails=True, db=name, memory=72, **off)
+    assert f"Nothing was changed: {name}: there is no image of PostgreSQL {version} here; add the version to" in refused.err
+
+
 def test_the_hosts_file_is_let_alone_where_that_was_said(user: User) -> None:
     """As text, as `-e database_manage_hosts_file=false` gives it."""
     name, alone = f"{PREFIX}drift-alone", {"database_manage_hosts_file": "false"}
     user.run("provision", db=name)
     before = user.hosts()
-    for verb, given in (("provision", {"db": name}), ("drift", {}), ("expire", {}), ("purge", {"db": name, "confirm": name})):
+    for verb, given in (("provision", {"db": name}), ("drift", {}), ("expire", {}), ("purge", {"db": name})):
         user.run(verb, **given, **alone)
         assert user.hosts() == before
+    user.erase([name])
 
 
 def test_a_stopped_database_stays_stopped(user: User) -> None:
