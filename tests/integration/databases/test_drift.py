@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -79,7 +80,7 @@ def test_a_version_that_is_no_longer_on_offer(user: User) -> None:
     name = f"{PREFIX}drift-off"
     user.run("provision", db=name)
     version, images = user.variable(f"databases/{name}")["version"], user.known["database_images"]
-    off = {"database_images": {"99": images[version]}}
+    off: dict[str, Any] = {"database_images": {"99": images[version]}}
     started = user.query(name, "select pg_postmaster_start_time()")
     told = user.run("drift", plain=True, **off)
     assert f"{name}: its job was not compared, since there is no image of PostgreSQL {version} here; add the version to" in told.out
@@ -92,11 +93,12 @@ def test_a_version_that_is_no_longer_on_offer(user: User) -> None:
 
 def test_the_hosts_file_is_let_alone_where_that_was_said(user: User) -> None:
     """As text, as `-e database_manage_hosts_file=false` gives it."""
-    name, alone = f"{PREFIX}drift-alone", {"database_manage_hosts_file": "false"}
+    name = f"{PREFIX}drift-alone"
+    alone: dict[str, Any] = {"database_manage_hosts_file": "false"}
     user.run("provision", db=name)
     before = user.hosts()
-    for verb, given in (("provision", {"db": name}), ("drift", {}), ("expire", {}), ("purge", {"db": name})):
-        user.run(verb, **given, **alone)
+    for verb in ("provision", "drift", "expire", "purge"):
+        user.run(verb, db=name, **alone)
         assert user.hosts() == before
     user.erase([name])
 
