@@ -26,7 +26,9 @@ def jobs(
 ) -> list[dict[str, Any]]:
     """Each database's entry in nomad_job's list."""
     try:
-        return [{"id": record["name"], "variables": job_variables(record, defaults, images, domain, namespace)} for record in records]
+        return [
+            {"id": record["name"], "variables": job_variables(record, defaults, images, domain, namespace)} for record in records
+        ]
     except InvalidInput as error:
         raise AnsibleFilterError(str(error)) from None
 

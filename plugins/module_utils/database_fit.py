@@ -59,8 +59,10 @@ def check_fit(
     now: float,
     existing: bool = False,
 ) -> None:
-    """With ``renew``, and for a destroyed one that comes back, a ttl does begin now. With ``existing`` none is made or brought back,
-    and so no image is needed: a version may have been taken off offer while databases run on it."""
+    """With ``renew``, and for a destroyed one that comes back, a ttl does begin now.
+
+    With ``existing`` none is made or brought back, and so no image is needed: a version may be off offer while databases run on it.
+    """
     problems = []
     for one in databases:
         record = records.get(one["name"])

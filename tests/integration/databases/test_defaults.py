@@ -31,7 +31,9 @@ def test_the_others_stay(user: User, given: dict[str, Any]) -> None:
 
 
 def test_the_allow_list_stays(user: User, given: dict[str, Any]) -> None:
-    tags = [tag for task in user.client.job.get(NAME)["TaskGroups"][0]["Tasks"] for one in task["Services"] or [] for tag in one["Tags"]]
+    tags = [
+        tag for task in user.client.job.get(NAME)["TaskGroups"][0]["Tasks"] for one in task["Services"] or [] for tag in one["Tags"]
+    ]
     assert f"traefik.tcp.middlewares.{NAME}.ipallowlist.sourcerange={ONLY_US[0]}" in tags
 
 
