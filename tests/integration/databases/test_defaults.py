@@ -19,7 +19,7 @@ ONLY_US = ["172.16.0.0/12"]
 @pytest.fixture(scope="module")
 def given(user: User) -> dict[str, Any]:
     """A short override, in an environment with an allow-list; as text, as `-e` and surveys give it."""
-    given = {"database_defaults": {"memory": "300"}, "database_allowed_cidrs": ONLY_US}
+    given: dict[str, Any] = {"database_defaults": {"memory": "300"}, "database_allowed_cidrs": ONLY_US}
     user.run("provision", db=NAME, **given)
     return given
 
