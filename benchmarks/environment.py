@@ -61,6 +61,8 @@ class Environment:
         self.ca_cert: str = self.connection["database_ca_cert"]
         self.images: dict[str, str] = self.connection["database_images"]
         self.defaults: dict[str, Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+        variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+        self.database_defaults: dict[str, Any] = variables["__database_own_defaults"] | {"allowed_cidrs": []}
         self.namespace: str = self.defaults["database_namespace"]
         self.api = {key: value for key, value in self.connection.items() if key.startswith("nomad_")}
         self.api["nomad_namespace"] = self.namespace

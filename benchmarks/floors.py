@@ -45,8 +45,7 @@ def connect_and_query(env: Environment, record: Mapping[str, Any]) -> float:
 def job_to_query(env: Environment, number: int) -> float:
     """A job registered by one API call, its volume and credentials there already, to the first answer through Traefik."""
     record = env.claim(f"{PREFIX}raw-{number}")
-    defaults = env.defaults["database_defaults"]
-    variables = job_variables(record, defaults, env.images, env.domain, env.namespace)
+    variables = job_variables(record, env.database_defaults, env.images, env.domain, env.namespace)
     job = parse_job(env.client, (ROLE / "files" / "postgres.nomad.hcl").read_text(), variables)
     wait_quiet()
     start = time.perf_counter()

@@ -65,7 +65,7 @@ class Direct:
         )
 
     def start(self) -> None:
-        env, defaults = self.env, self.env.defaults["database_defaults"]
+        env, defaults = self.env, self.env.database_defaults
         self.stop()
         env.node("install", "-d", "-o", "999", "-g", "999", "-m", "0700", self.directory)
         for name in ("traefik.crt", "traefik.key"):

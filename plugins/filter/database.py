@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.infinite.databases.plugins.module_utils import preview
 from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url, job_variables
 from ansible_collections.infinite.databases.plugins.module_utils.database_keys import short_time
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 
 def jobs(
@@ -24,7 +25,12 @@ def jobs(
     namespace: str,
 ) -> list[dict[str, Any]]:
     """Each database's entry in nomad_job's list."""
-    return [{"id": record["name"], "variables": job_variables(record, defaults, images, domain, namespace)} for record in records]
+    try:
+        return [
+            {"id": record["name"], "variables": job_variables(record, defaults, images, domain, namespace)} for record in records
+        ]
+    except InvalidInput as error:
+        raise AnsibleFilterError(str(error)) from None
 
 
 def endpoints(records: Sequence[Mapping[str, Any]], domain: str, port: int) -> list[dict[str, Any]]:

@@ -202,7 +202,12 @@ def server_settings(memory_max: int, own: Mapping[str, str]) -> dict[str, str]:
 def job_variables(
     record: Mapping[str, Any], defaults: Mapping[str, Any], images: Mapping[str, str], domain: str, namespace: str
 ) -> dict[str, Any]:
-    """The variables of postgres.nomad.hcl for a database's record: name, version, volume and what was asked for (spec)."""
+    """The variables of postgres.nomad.hcl for a database's record: name, version, volume and what was asked for (spec).
+
+    ``defaults`` has all of memory and memory_max (MiB), cpu (MHz) and allowed_cidrs (networks; none: all clients may come).
+    """
+    if lacking := [key for key in ("memory", "memory_max", "cpu", "allowed_cidrs") if key not in defaults]:
+        raise InvalidInput(f"defaults: {', '.join(lacking)} is not there; give memory, memory_max, cpu and allowed_cidrs")
     spec: Mapping[str, Any] = record["spec"]
     memory = int(spec.get("memory") or defaults["memory"])
     memory_max = max(memory, int(spec.get("memory_max") or defaults["memory_max"]))
@@ -222,7 +227,7 @@ def job_variables(
         "settings": server_settings(
             memory_max, limits(spec) | dict(own) | preloads(record["name"], spec.get("extensions") or [], own)
         ),
-        "allowed_cidrs": spec.get("allowed_cidrs") or defaults.get("allowed_cidrs") or [],
+        "allowed_cidrs": spec.get("allowed_cidrs") or defaults["allowed_cidrs"],
         # Only what a restart is due for anyway: Nomad restarts a job whose meta has changed.
         "meta": {
             "infinite_host": host,

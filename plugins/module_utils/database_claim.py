@@ -60,10 +60,6 @@ def merge_spec(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, A
     return dict(kept) | {key: value for key, value in asked.items() if key not in ("name", "version")}
 
 
-def on_nodes(volumes: Sequence[Volume], nodes: Sequence[str]) -> list[Volume]:
-    return [one for one in volumes if one.node in nodes]
-
-
 def assign(wanted: Sequence[Mapping[str, Any]], ready: Sequence[Volume]) -> tuple[list[tuple[str, Volume]], dict[str, int]]:
     """A prepared volume for each wanted database, and how many are lacking of each version."""
     free: dict[str, list[Volume]] = {}
@@ -164,9 +160,8 @@ class Claims:
         while todo:
             if state is None:
                 state = self.pool.read()
-            # Where no job is placed any more, as on a node that is to be taken away, a volume is of no use.
             nodes = self.pool.nodes()
-            ready = on_nodes(state.having("ready"), nodes) + fresh
+            ready = state.on(nodes).having("ready") + fresh
             # Two runs that start together should not want the same volumes in the same order.
             random.shuffle(ready)
             given, lacking = assign(list(todo.values()), ready)
@@ -186,7 +181,7 @@ class Claims:
 
     def foretell(self, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The same in check mode, with volumes that they might get: Nomad's plan looks for room on a volume's node."""
-        given = dict(assign(wanted, on_nodes(self.pool.read().having("ready"), self.pool.nodes()))[0]) if wanted else {}
+        given = dict(assign(wanted, self.pool.read().on(self.pool.nodes()).having("ready"))[0]) if wanted else {}
         return [
             {"name": one["name"], "user": one["name"], "password": "", "logins": {}, "version": one["version"]}
             | {"volume": given[one["name"]].name if one["name"] in given else "from-the-pool"}
@@ -211,9 +206,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     gone = [one["name"] for one in databases if one["name"] not in records]
     if params["existing"] and gone:
         raise InvalidInput(f"{', '.join(gone)}: erased by another run meanwhile; provision it again")
-    check_fit(
-        databases, records, Offer(params["default_version"], params["images"], params["extensions"]), params["renew"], time.time()
-    )
+    offer = Offer(params["default_version"], params["images"], params["extensions"])
+    check_fit(databases, records, offer, params["renew"], time.time(), params["existing"])
     missing = [
         one | {"version": one.get("version") or params["default_version"]} for one in databases if one["name"] not in records
     ]

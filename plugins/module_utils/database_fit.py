@@ -25,14 +25,14 @@ class Offer:
     extensions: Mapping[str, Sequence[str]]
 
 
-def misfits(asked: Mapping[str, Any], record: Mapping[str, Any] | None, offer: Offer) -> Iterator[str]:
+def misfits(asked: Mapping[str, Any], record: Mapping[str, Any] | None, offer: Offer, existing: bool) -> Iterator[str]:
     version = record["version"] if record else asked.get("version") or offer.default_version
     if record and asked.get("version") not in (None, version):
         yield (
             f"is PostgreSQL {version} and cannot become {asked['version']} in place; "
             "leave its version out, or provision a new name and copy the data"
         )
-    if version not in offer.images:
+    if version not in offer.images and not existing:
         yield f"there is no image of PostgreSQL {version} here; add the version to postgres_image_versions and run site.yml"
     if lacking := [name for name in asked.get("extensions", []) if name not in offer.extensions.get(version, [name])]:
         yield f"PostgreSQL {version} has no extension {', '.join(lacking)} here; it has {', '.join(offer.extensions[version])}"
@@ -52,13 +52,21 @@ def over(asked: Mapping[str, Any], record: Mapping[str, Any], now: float) -> Ite
 
 
 def check_fit(
-    databases: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]], offer: Offer, renew: bool, now: float
+    databases: Sequence[Mapping[str, Any]],
+    records: Mapping[str, Mapping[str, Any]],
+    offer: Offer,
+    renew: bool,
+    now: float,
+    existing: bool = False,
 ) -> None:
-    """With ``renew``, and for a destroyed one that comes back, a ttl does begin now."""
+    """With ``renew``, and for a destroyed one that comes back, a ttl does begin now.
+
+    With ``existing`` none is made or brought back, and so no image is needed: a version may be off offer while databases run on it.
+    """
     problems = []
     for one in databases:
         record = records.get(one["name"])
-        found = [*misfits(one, record, offer)]
+        found = [*misfits(one, record, offer, existing)]
         if record and not renew and not record.get("destroyed"):
             found += over(one, record, now)
         problems += [f"{one['name']}: {problem}" for problem in found]

@@ -13,7 +13,13 @@ from ansible_collections.infinite.databases.plugins.module_utils.database_keys i
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import find_record
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
-from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, PoolState, read_lists, read_state
+from ansible_collections.infinite.databases.plugins.module_utils.pool import (
+    RECORDS,
+    PoolState,
+    read_lists,
+    read_state,
+    taking_work,
+)
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -109,11 +115,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     missing = [name for name in wanted if name not in names]
     if wanted:
         names = [name for name in names if name in wanted]
-    found = describe(names, jobs, nodes_of_volumes(volumes, client.endpoint("nodes").get()))
+    nodes = client.endpoint("nodes").get()
+    found = describe(names, jobs, nodes_of_volumes(volumes, nodes))
     return {
         "databases": with_details(client, params, found, labels) if params["details"] else found,
         "missing": missing,
-        "pool": pool_counts(read_state(volumes, jobs, variables)),
+        "pool": pool_counts(read_state(volumes, jobs, variables).on(taking_work(nodes))),
         "api_calls": client.api_calls,
     }
 

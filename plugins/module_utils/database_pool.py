@@ -52,14 +52,16 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             f"Nothing was changed: there is no image of PostgreSQL {', '.join(without_image)} here for the pool; "
             "add it to postgres_image_versions and run site.yml, or take it out of database_pool_size"
         )
+    nodes = pool.nodes()
     volumes, jobs, variables = read_lists(client)
     unused = pool.unused_claims(read_state(volumes, jobs, variables), time.time())
     returned = [claim["Path"].removeprefix(CLAIMS) for claim in unused]
     # The rest is planned as if they were free already: a returned volume is no shortage, and may need its job again.
-    state = read_state(volumes, jobs, [one for one in variables if one not in unused])
+    whole = read_state(volumes, jobs, [one for one in variables if one not in unused])
+    state = whole.on(nodes)
     again = [one for one in state.volumes if one.state in ("failed", "unknown") and one.version in params["images"]]
     lacking = shortage(state, size)
-    finished = finished_jobs(state)
+    finished = finished_jobs(whole)
     result = {
         "changed": bool(returned or again or lacking),
         "ready": {version: len(state.having("ready", version)) for version in size},
@@ -69,13 +71,12 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     if not check_mode:
         values(client.map(pool.give_back, unused))
-        nodes = pool.nodes() if lacking else []
         created = [one for version, count in lacking.items() for one in pool.create_volumes(version, count, nodes)]
         preparing = pool.prepare(again + created)
         values(client.map(lambda job: end_job(client, job, purge=True), finished))
         if params["wait"]:
             pool.wait(preparing, params["wait_timeout"])
-            result["ready"] = {version: len(pool.read().having("ready", version)) for version in size}
+            result["ready"] = {version: len(pool.read().on(nodes).having("ready", version)) for version in size}
     return result | {"api_calls": client.api_calls}
 
 

@@ -18,7 +18,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import (
@@ -69,6 +69,22 @@ class PoolState:
 
     def having(self, state: str, version: str | None = None) -> list[Volume]:
         return [one for one in self.volumes if one.state == state and version in (None, one.version)]
+
+    def on(self, nodes: Sequence[str]) -> PoolState:
+        """With the volumes of these nodes (ids) only."""
+        return replace(self, volumes=[one for one in self.volumes if one.node in nodes])
+
+
+def taking_work(nodes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The ids of the nodes on which Nomad places jobs: elsewhere a prepared volume is of no use.
+
+    https://developer.hashicorp.com/nomad/api-docs/nodes#list-nodes
+    """
+    return [
+        node["ID"]
+        for node in nodes
+        if node["Status"] == "ready" and node["SchedulingEligibility"] == "eligible" and not node["Drain"]
+    ]
 
 
 def end_job(client: NomadClient, job: str, purge: bool = False) -> None:
@@ -139,11 +155,7 @@ class Pool:
 
     def nodes(self) -> list[str]:
         """The nodes that can take a database."""
-        found = [
-            node["ID"]
-            for node in self.client.endpoint("nodes").get()
-            if node["Status"] == "ready" and node["SchedulingEligibility"] == "eligible" and not node["Drain"]
-        ]
+        found = taking_work(self.client.endpoint("nodes").get())
         if not found:
             raise InvalidInput(
                 f"Nomad at {self.client.address} has no ready client to put a database on; see `nomad node status`, or run site.yml"

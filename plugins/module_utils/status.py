@@ -29,7 +29,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.database_keys i
 from ansible_collections.infinite.databases.plugins.module_utils.database_record import find_record
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, NomadNotFound
 from ansible_collections.infinite.databases.plugins.module_utils.nomad import CONNECTION_SPEC, NomadClient, values
-from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, read_lists, read_state
+from ansible_collections.infinite.databases.plugins.module_utils.pool import RECORDS, read_lists, read_state, taking_work
 from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
 
 # In the directory that the tasks of one allocation share.
@@ -188,7 +188,7 @@ class Collector:
             full = details.merged(one, records[one["name"]], self.retention or int(now), now)
             full |= measured(full, by_name.get(full["volume"], {}), addresses.get(full["name"], ""), figures)
             found.append({key: full[key] for key in PUBLIC})
-        pool = pool_counts(read_state(volumes, jobs, variables))
+        pool = pool_counts(read_state(volumes, jobs, variables).on(taking_work(nodes)))
         tokens = self.read(variables, TOKENS).get("", [])
         return {"when": int(now), "databases": found, "pool": pool, "endings": self.endings(tokens, now)}
 

@@ -57,7 +57,9 @@ options:
     type: bool
     default: false
   existing:
-    description: Fail where a database was destroyed or erased, rather than bring it back or make it.
+    description:
+      - Fail where a database was destroyed or erased, rather than bring it back or make it.
+      - Their versions need no image in O(images) then.
     type: bool
     default: false
 author:

@@ -10,6 +10,7 @@ version_added: 0.1.0
 description:
   - Makes dynamic host volumes and registers Nomad batch jobs that initialise a PostgreSQL cluster on each, so that as
     many as O(size) says wait for databases to come.
+  - Volumes on nodes where Nomad places no jobs, such as those that are down or drained, do not count and are let alone.
   - Returns volumes to the pool that a run claimed but never used because it was interrupted, and removes jobs that
     have nothing left to tell.
 extends_documentation_fragment:

@@ -25,7 +25,7 @@ RECORD: dict[str, Any] = {
     "volume": "pg17-0123456789ab",
     "spec": {},
 }
-DEFAULTS = {"memory": 64, "memory_max": 256, "cpu": 20}
+DEFAULTS = {"memory": 64, "memory_max": 256, "cpu": 20, "allowed_cidrs": []}
 
 BAD_NAMES = {
     "empty": "",

@@ -102,11 +102,6 @@ def test_assign(wanted: list[str], ready: list[str], given_to: list[str], lackin
     assert missing == lacking
 
 
-def test_volumes_of_nodes_that_take_no_database_are_left_out() -> None:
-    volumes = [volume("a", node="here"), volume("b", node="gone"), volume("c", node="there")]
-    assert [one.name for one in claim.on_nodes(volumes, ["there", "here"])] == ["a", "c"]
-
-
 @given(st.lists(st.sampled_from(["15", "16", "17"])), st.lists(st.sampled_from(["15", "16", "17"])))
 def test_assign_gives_each_volume_once_and_loses_nobody(wanted: list[str], ready: list[str]) -> None:
     databases = [{"name": f"db{place}", "version": version} for place, version in enumerate(wanted)]

@@ -58,6 +58,15 @@ def test_what_does_not(asked: dict[str, Any], message: str) -> None:
     assert ";" not in str(caught.value).removeprefix(f"Nothing was changed: {message}"), "nothing else is wrong"
 
 
+def test_a_version_off_offer_is_for_databases_that_there_are() -> None:
+    fewer = Offer("17", {"17": "postgres:17"}, {})
+    with pytest.raises(InvalidInput, match=r"^Nothing was changed: old: there is no image of PostgreSQL 15 here"):
+        check_fit([{"name": "old"}], RECORDS, fewer, renew=False, now=NOW)
+    check_fit([{"name": "old"}], RECORDS, fewer, renew=False, now=NOW, existing=True)
+    with pytest.raises(InvalidInput, match="old: is PostgreSQL 15 and cannot become 17 in place"):
+        check_fit([{"name": "old", "version": "17"}], RECORDS, fewer, renew=False, now=NOW, existing=True)
+
+
 def test_a_ttl_that_begins_now() -> None:
     check_fit([{"name": "new", "ttl": "1h"}], RECORDS, OFFER, renew=True, now=NOW)
 

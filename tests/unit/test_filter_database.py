@@ -24,11 +24,22 @@ RECORDS: list[dict[str, Any]] = [
 ]
 
 
+DEFAULTS = {"memory": 64, "memory_max": 256, "cpu": 20, "allowed_cidrs": ["192.0.2.0/24"]}
+
+
 def test_jobs_hold_no_password() -> None:
-    made = jobs(RECORDS, {"memory": 64, "memory_max": 256, "cpu": 20}, {"17": "image"}, "db.localhost", "databases")
+    made = jobs(RECORDS, DEFAULTS, {"17": "image"}, "db.localhost", "databases")
     assert [one["id"] for one in made] == ["a", "b"]
     assert made[0]["variables"]["host"] == "a.db.localhost"
     assert "secret" not in str(made)
+
+
+@pytest.mark.parametrize("left_out", DEFAULTS)
+def test_no_default_is_made_up(left_out: str) -> None:
+    """Least of all an allow-list: without it a database would be open to everybody."""
+    defaults = {key: value for key, value in DEFAULTS.items() if key != left_out}
+    with pytest.raises(AnsibleFilterError, match=f"^defaults: {left_out} is not there; give memory"):
+        jobs(RECORDS, defaults, {"17": "image"}, "db.localhost", "databases")
 
 
 def test_endpoints() -> None:

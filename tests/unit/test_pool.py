@@ -106,6 +106,25 @@ def test_shortage(volumes: dict[str, str], size: dict[str, int], expected: dict[
     assert database_pool.shortage(state_of(**volumes), size) == expected
 
 
+def node(name: str, **other: Any) -> dict[str, Any]:
+    return {"ID": name, "Status": "ready", "SchedulingEligibility": "eligible", "Drain": False} | other
+
+
+def test_volumes_where_no_job_is_placed_do_not_count() -> None:
+    nodes = [
+        node("up"),
+        node("down", Status="down"),
+        node("lost", Status="disconnected"),
+        node("kept", SchedulingEligibility="ineligible"),
+        node("left", SchedulingEligibility="ineligible", Drain=True),
+    ]
+    volumes = [pool.Volume(f"on-{one['ID']}", f"on-{one['ID']}", "17", one["ID"], "ready") for one in nodes]
+    state = pool.PoolState(volumes, {}, set(), []).on(pool.taking_work(nodes))
+    assert [one.name for one in state.volumes] == ["on-up"]
+    assert database_pool.shortage(state, {"17": 3}) == {"17": 2}
+    assert info.pool_counts(state) == {"17": {"ready": 1, "preparing": 0}}
+
+
 @pytest.mark.parametrize(
     ("jobs", "finished"),
     [

@@ -64,6 +64,15 @@ def test_provision_tells_every_key() -> None:
     assert told == {"databases", "db"} | set(KEYS) - {"name"}
 
 
+def test_reuse_tells_every_plain_name() -> None:
+    section = (ROOT / "docs" / "reuse.md").read_text().partition("## Plain names")[2]
+    told = {name for item in re.findall(r"^- .*?: ((?:.|\n  )*)", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", item)}
+    read = {name for verb in PLAYS for name, _without, _meaning in script.variables(PLAYS[verb])}
+    # What teardown asks for, and the module defaults.
+    others = {"confirm", "nomad_address", "nomad_ca_cert", "nomad_token_file"}
+    assert told - {"provision"} == read | others
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from .conftest import User
+from ansible_collections.infinite.databases.plugins.module_utils import hosts_file
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
+
+from .conftest import ENVIRONMENT, PREFIX, User
+from .meanwhile import Meanwhile
 
 STALE = "infinite-test-stale"
 
@@ -50,6 +55,51 @@ def test_a_changed_job_and_wrong_names_are_put_right(user: User) -> None:
     assert STALE not in known.read_text()
     assert user.query(name, "select 1") == 1
     assert "nothing differs" in user.run("drift", plain=True).out
+
+
+def test_a_database_made_meanwhile_keeps_its_name(user: User, tmp_path: Path) -> None:
+    name = f"{PREFIX}drift-meanwhile"
+    host, stale = f"{name}.{user.domain}", f"{STALE}.{user.domain}"
+    assert host not in user.hosts()
+    mark = {"marker": user.known["database_environment"], "address": user.known["database_address"]}
+    assert hosts_file.SPEC.execute(with_defaults(hosts_file.ARGUMENT_SPEC, mark | {"names": [stale]}), False)["changed"]
+    provision = ["ansible-playbook", "provision.yml", "-e", f"db={name}", "-e", f"environment_name={ENVIRONMENT}"]
+    # The databases have been listed, and the hosts file is next.
+    other = Meanwhile(tmp_path, "Take away what leads names elsewhere", provision)
+    told = user.run("drift", plain=True, env=other.environ)
+    other.check()
+    assert f"{stale}: its entry in the hosts file" in told.out
+    assert f"{host}: its entry" not in told.out
+    assert stale not in user.hosts()
+    assert host in user.hosts()
+    assert user.query(name, "select 1") == 1
+
+
+def test_a_version_that_is_no_longer_on_offer(user: User) -> None:
+    """Its databases run on, and whatever needs no image of it goes on to work."""
+    name = f"{PREFIX}drift-off"
+    user.run("provision", db=name)
+    version, images = user.variable(f"databases/{name}")["version"], user.known["database_images"]
+    off: dict[str, Any] = {"database_images": {"99": images[version]}}
+    started = user.query(name, "select pg_postmaster_start_time()")
+    told = user.run("drift", plain=True, **off)
+    assert f"{name}: its job was not compared, since there is no image of PostgreSQL {version} here; add the version to" in told.out
+    assert user.query(name, "select pg_postmaster_start_time()") == started
+    assert f"{name}: restarted, and answers again." in user.run("restart", plain=True, db=name, **off).out
+    assert user.query(name, "select pg_postmaster_start_time()") > started
+    refused = user.run("provision", plain=True, fails=True, db=name, memory=72, **off)
+    assert f"Nothing was changed: {name}: there is no image of PostgreSQL {version} here; add the version to" in refused.err
+
+
+def test_the_hosts_file_is_let_alone_where_that_was_said(user: User) -> None:
+    """As text, as `-e database_manage_hosts_file=false` gives it."""
+    name = f"{PREFIX}drift-alone"
+    alone: dict[str, Any] = {"database_manage_hosts_file": "false"}
+    user.run("provision", db=name)
+    for verb in ("provision", "drift", "expire", "purge"):
+        user.run(verb, db=name, **alone)
+        assert f"{name}.{user.domain}" in user.hosts(), verb
+    user.erase([name])
 
 
 def test_a_stopped_database_stays_stopped(user: User) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import PREFIX, ROOT, User
+from .conftest import ENVIRONMENT, PREFIX, ROOT, User
+from .meanwhile import Meanwhile
 
 PROJECT = f"{PREFIX}pre"
 GITHUB = ROOT / "examples/github-actions/preview-database.yml"
@@ -93,6 +94,18 @@ def test_an_interrupted_copy_is_made_by_the_next_run(user: User, source: str) ->
     user.run("preview", **given)
     assert labels(user, name)["preview-copy"] == "done"
     assert user.query(name, "select answer from kept") == 42
+
+
+def test_why_the_copy_was_not_noted_is_told(user: User, source: str, tmp_path: Path) -> None:
+    """What could be noted by then holds passwords, and so is never shown; the reason is."""
+    name = f"{PROJECT}-pr-10"
+    purge = ["ansible-playbook", "purge.yml", "-e", f"db={name}", "-e", f"environment_name={ENVIRONMENT}"]
+    # The data has been copied, and its note is next.
+    other = Meanwhile(tmp_path, "Say what was done", purge)
+    given: dict[str, Any] = {"project": PROJECT, "pr": 10, "from": source}
+    refused = user.run("preview", plain=True, fails=True, env=other.environ, **given)
+    other.check()
+    assert f"{name}: erased by another run meanwhile; provision it again" in refused.err
 
 
 def test_a_branch_that_somebody_named(user: User, tmp_path: Path) -> None:

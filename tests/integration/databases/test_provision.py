@@ -115,6 +115,13 @@ def test_check_mode_changes_nothing(user: User, first: str) -> None:
     assert [secret for secret in secrets if secret in done.out + done.err] == []
 
 
+def test_keys_without_a_name_are_told(user: User, first: str) -> None:
+    told = user.run("provision", "--check", plain=True, memory=512, cpu="", databases=[{"name": first}]).out.splitlines()
+    assert told[0] == "Not used: memory; they are for the database of -e db=NAME, and no db was given."
+    assert f"{first}: unchanged" in told
+    assert "Not used" not in user.run("provision", "--check", plain=True, db=first, memory=512).out
+
+
 def test_version_is_not_changed_in_place(user: User, first: str) -> None:
     images = {"17": "image:17", "15": "image:15"}
     done = user.changes_nothing(lambda: user.run("provision", plain=True, fails=True, db=first, version=15, database_images=images))

@@ -79,8 +79,14 @@ def test_a_deciding_line_is_recognised(kind: str) -> None:
 
 # Whoever gives a variable as `-e NAME=false` gives a string.
 @pytest.mark.parametrize("kind", DECIDING)
-@pytest.mark.parametrize("role", [role for role in ROLES if role.name != "database"], ids=lambda role: role.name)
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_what_decides_is_converted(role: Path, kind: str) -> None:
     pattern = re.compile(DECIDING[kind].replace("{names}", "|".join(sorted(options(kind)))))
-
     assert [where for where, line in texts(role) if pattern.search(line) and not line.lstrip().startswith("#")] == []
+
+
+def test_the_databases_defaults_are_those_that_are_documented() -> None:
+    role = Path(__file__).parents[3] / "roles" / "database"
+    option = load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]["database_defaults"]
+    documented = {key: one["default"] for key, one in option["options"].items()}
+    assert documented == load(role, "vars/main.yml")["__database_own_defaults"]
