@@ -98,7 +98,7 @@ def test_a_missing_file_system(faults: Faults, directory: str) -> None:
 
 
 def second_server(faults: Faults, lock: str = "/volume/lock") -> str:
-    """What a second server logs, once it has started or given up. By another way than Nomad's, with the first one's script and volume."""
+    """What a second server logs, until it has started or given up: the first one's script and volume, but not by way of Nomad."""
     first = faults.container(NAME)
     (known,) = json.loads(faults.host.run("docker", "inspect", first))
     script = faults.host.run("cat", f"/var/lib/nomad/alloc/{faults.alloc(NAME)['ID']}/postgres/local/start.sh")
