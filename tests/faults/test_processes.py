@@ -28,11 +28,12 @@ STRANGER = ("password authentication failed", "does not exist")
 
 
 @pytest.fixture(scope="module")
-def name(faults: Faults) -> str:
+def name(faults: Faults) -> Iterator[str]:
     faults.run("provision", databases=[{"name": one} for one in (NAME, *OTHERS)])
     for one in (NAME, *OTHERS):
         faults.query(one, f"create table if not exists me as select '{one}' as name")
-    return NAME
+    yield NAME
+    faults.erase([NAME, *OTHERS])
 
 
 def kill_a_backend_then_the_postmaster(faults: Faults, load: Load) -> None:
@@ -74,7 +75,7 @@ def orderly(log: str) -> bool:
     """Whether the server shut down by itself, and the next one had nothing to recover."""
     return (
         "received fast shutdown request" in log
-        and "database system is shut down" in log
+        and "database system was shut down at" in log
         and "was not properly shut down" not in log
     )
 
@@ -226,9 +227,12 @@ def test_a_killed_traefik_is_back_and_leads_nobody_astray(faults: Faults, name: 
     with asked_who_they_are(openers) as answers:
         for _time in range(3):
             former = serving(faults)
+            began = time.monotonic()
             for pid in former:
                 faults.host.kill(pid)
-            waited.append(max(faults.answers_within(open_, 30) for open_ in openers.values()))
+            for open_ in openers.values():
+                faults.answers_within(open_, 30)
+            waited.append(time.monotonic() - began)
             assert set(serving(faults)).isdisjoint(former)
     assert answers.wrong == []
     assert max(waited) <= RTO_TRAEFIK
