@@ -27,8 +27,11 @@ SERVICES = ("docker", "nomad", "infinite-disk-guard")
 SEED = int(os.environ.get("INFINITE_FAULTS_SEED", "0")) or random.randrange(1, 1_000_000)
 # Seconds from the node's start.
 BACK = 120.0
-# What a server says that has too little left to recover from.
-UNRECOVERABLE = re.compile("aborting startup due to startup process failure|control file|pg_control|its volume holds no data")
+# What a server says that has too little left to recover from, or to let anybody in.
+UNRECOVERABLE = re.compile(
+    "aborting startup due to startup process failure|control file|could not (open|read) file|relation mapping file|invalid page"
+    "|its volume holds no data"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +76,7 @@ def loss(faults: Faults, load: Load) -> str:
         return found.group() if found else ""
     try:
         return f"{len(lost)} of {len(load.ledger)} rows" if (lost := load.lost()) else ""
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as error:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFile, psycopg.InternalError) as error:
         return str(error)
 
 
