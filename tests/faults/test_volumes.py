@@ -101,16 +101,16 @@ def test_a_missing_file_system(faults: Faults, directory: str) -> None:
 
 def second_server(faults: Faults, lock: str = "/volume/lock") -> str:
     """What a second server logs, until it has started or given up: the first one's script and volume, but not by way of Nomad."""
-    first = faults.container(NAME)
-    (known,) = json.loads(faults.host.run("docker", "inspect", first))
+    (known,) = json.loads(faults.host.run("docker", "inspect", faults.container(NAME)))
     script = faults.host.run("cat", f"/var/lib/nomad/alloc/{faults.alloc(NAME)['ID']}/postgres/local/start.sh")
     # It waits for a server that is about to end, which this one is not.
     hasty = script.replace("flock -w 150", "flock -w 1").replace("exec 9> /volume/lock", f"exec 9> {lock}")
     assert hasty != script
-    environment = [part for one in known["Config"]["Env"] for part in ("--env", one)]
-    options = ["--detach", "--init", "--user", "postgres", "--volumes-from", first, "--name", TWIN, "--entrypoint", "/bin/sh"]
+    options = ["--detach", "--name", TWIN, "--init", "--user", "postgres", "--entrypoint", "/bin/sh"]
+    options += [f"--env={one}" for one in known["Config"]["Env"]]
+    options += [f"--volume={one['Source']}:{one['Destination']}" for one in known["Mounts"] if one["Type"] == "bind"]
     before, deadline = faults.log(NAME), time.monotonic() + 30
-    faults.host.run("docker", "run", *options, *environment, known["Config"]["Image"], "-c", hasty, "sh", *known["Config"]["Cmd"])
+    faults.host.run("docker", "run", *options, known["Image"], "-c", hasty, "sh", *known["Config"]["Cmd"])
     try:
         while time.monotonic() < deadline:
             running = faults.host.run("docker", "inspect", "--format", "{{.State.Running}}", TWIN).strip()
