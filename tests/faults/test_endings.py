@@ -25,7 +25,7 @@ TOKEN = "infinite-test-token"
 LONG, SHORT = ("traefik_certificate_days=397", "traefik_certificate_days=20")
 NOW = "traefik_certificate_renew_days=398"
 # Seconds that a token lives; of its last quarter is told, in which the page and site.yml are looked at.
-BRIEF = 320
+BRIEF = 400
 
 
 @pytest.fixture(scope="module")
