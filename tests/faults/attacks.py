@@ -133,7 +133,7 @@ class Attack:
 
     def processors(self) -> None:
         """More queries that only count than there are processors."""
-        self.repeat(lambda: self.query("select count(*) from generate_series(1, 5000000)"), threads=4)
+        self.repeat(lambda: self.query("select count(*) from generate_series(1, 5000000)"), threads=2 * (os.cpu_count() or 1))
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(**self.target["login"], autocommit=True, connect_timeout=10)

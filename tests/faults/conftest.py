@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -74,6 +76,13 @@ class Faults(User):
     def __init__(self, known: dict[str, Any]) -> None:
         super().__init__(known)
         self.host = Node()
+
+    def nomads_certificate(self) -> str:
+        """The one (PEM) that Nomad shows its clients, whether it is to be believed or not."""
+        address = urlsplit(self.known["nomad_address"])
+        assert address.hostname
+        assert address.port
+        return ssl.get_server_certificate((address.hostname, address.port), timeout=10)
 
     def opener(self, name: str) -> Callable[[], psycopg.Connection[Any]]:
         """A function that connects, and asks nobody but the database."""

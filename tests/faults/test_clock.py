@@ -75,7 +75,10 @@ def nomad_with(faults: Faults, begin: timedelta, end: timedelta) -> Iterator[Non
 
     def use(certificate: str) -> None:
         faults.host.shell(f"cat > {NOMAD_CERTIFICATE} <<'END'\n{certificate}END\nsystemctl reload nomad")
-        time.sleep(2)
+        deadline = time.monotonic() + 30
+        while faults.nomads_certificate() not in certificate:
+            assert time.monotonic() < deadline, "Nomad did not take the certificate"
+            time.sleep(0.2)
 
     use(signed_anew(former, begin, end))
     try:

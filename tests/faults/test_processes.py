@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,14 +23,17 @@ NAME = "infinite-test-killed"
 OTHERS = [f"infinite-test-other-{number}" for number in range(3)]
 # Seconds until the name answers again.
 RTO_SERVER, RTO_TRAEFIK = 30.0, 5.0
+# What a server says to the client of another: it knows neither the login nor the database.
+STRANGER = ("password authentication failed", "does not exist")
 
 
 @pytest.fixture(scope="module")
-def name(faults: Faults) -> str:
+def name(faults: Faults) -> Iterator[str]:
     faults.run("provision", databases=[{"name": one} for one in (NAME, *OTHERS)])
     for one in (NAME, *OTHERS):
         faults.query(one, f"create table if not exists me as select '{one}' as name")
-    return NAME
+    yield NAME
+    faults.erase([NAME, *OTHERS])
 
 
 def kill_a_backend_then_the_postmaster(faults: Faults, load: Load) -> None:
@@ -71,7 +75,7 @@ def orderly(log: str) -> bool:
     """Whether the server shut down by itself, and the next one had nothing to recover."""
     return (
         "received fast shutdown request" in log
-        and "database system is shut down" in log
+        and "database system was shut down at" in log
         and "was not properly shut down" not in log
     )
 
@@ -137,12 +141,10 @@ def asked_who_they_are(openers: dict[str, Any]) -> Iterator[Answers]:
             try:
                 with openers[one]() as connection:
                     (answer,) = connection.execute("select name from me").fetchone()
-            except psycopg.OperationalError as error:
-                answers.refused.append(f"{one}: {error}")
-                time.sleep(0.05)
-                continue
             except psycopg.Error as error:
-                answers.wrong.append(f"{one}: {error}")
+                strange = not isinstance(error, psycopg.OperationalError) or any(said in str(error) for said in STRANGER)
+                (answers.wrong if strange else answers.refused).append(f"{one}: {error}")
+                time.sleep(0.05)
                 continue
             if answer != one:
                 answers.wrong.append(f"{one}: {answer} answered")
@@ -225,9 +227,12 @@ def test_a_killed_traefik_is_back_and_leads_nobody_astray(faults: Faults, name: 
     with asked_who_they_are(openers) as answers:
         for _time in range(3):
             former = serving(faults)
+            began = time.monotonic()
             for pid in former:
                 faults.host.kill(pid)
-            waited.append(max(faults.answers_within(open_, 30) for open_ in openers.values()))
+            for open_ in openers.values():
+                faults.answers_within(open_, 30)
+            waited.append(time.monotonic() - began)
             assert set(serving(faults)).isdisjoint(former)
     assert answers.wrong == []
     assert max(waited) <= RTO_TRAEFIK
@@ -237,8 +242,8 @@ def test_a_killed_traefik_is_back_and_leads_nobody_astray(faults: Faults, name: 
 def test_control_a_name_that_leads_elsewhere(faults: Faults, name: str) -> None:
     """A client of one database that is sent to another is noticed."""
     openers = {one: faults.opener(one) for one in (name, *OTHERS)}
-    openers[OTHERS[0]] = openers[OTHERS[1]]
+    openers[OTHERS[0]] = partial(faults.connect, OTHERS[1], login=faults.login(OTHERS[0]))
     with asked_who_they_are(openers) as answers:
         time.sleep(2)
     assert answers.wrong
-    assert all(one.startswith(f"{OTHERS[0]}: {OTHERS[1]} answered") for one in answers.wrong)
+    assert all(one.startswith(f"{OTHERS[0]}: ") and STRANGER[0] in one for one in answers.wrong), answers.wrong

@@ -3,7 +3,7 @@
 """What names lead to, changed behind our back: drift.yml finds it, tells it in check mode, and puts it right.
 
 A stale entry in the hosts file is in tests/integration/databases/test_drift.py, a stale record in
-tests/integration/aws/test_route53_playbook.py.
+tests/integration/databases/test_names.py.
 """
 
 from __future__ import annotations

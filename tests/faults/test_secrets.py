@@ -77,9 +77,9 @@ class Canaries:
         texts = of_every_job(self.faults) | of_the_logs(self.faults)
         return seen(texts, self.secrets) + readable(self.secrets, CONTROLLER, ["/"], self.since)
 
-    def look_back(self, watch: Watch) -> list[str]:
+    def look_back(self, *watches: Watch) -> list[str]:
         """And what was said and seen before."""
-        return seen(self.said | watch.texts(), self.secrets)
+        return [one for texts in (self.said, *(watch.texts() for watch in watches)) for one in seen(texts, self.secrets)]
 
 
 def unwanted(found: list[str]) -> list[str]:
@@ -148,7 +148,13 @@ def test_provisioning_shows_no_secret(faults: Faults) -> None:
 
 def test_no_playbook_shows_a_secret(faults: Faults, tmp_path: Path) -> None:
     """From the first task of site.yml to the last database's end."""
-    said = {f"the output of {name}, anew": playbook(f"{name}.yml", "-vvv", "--diff") for name in ON_HOSTS}
+    said: dict[str, str] = {}
+    watches: list[Watch] = []
+    for name in ON_HOSTS:
+        # Without a node there is nothing to be seen on it.
+        with Watch(node=name == "site") as watch:
+            said[f"the output of {name}, anew"] = playbook(f"{name}.yml", "-vvv", "--diff")
+        watches.append(watch)
     faults.renew()
     canaries = Canaries(faults)
     canaries.said |= said
@@ -159,11 +165,14 @@ def test_no_playbook_shows_a_secret(faults: Faults, tmp_path: Path) -> None:
         copy(canaries, tmp_path)
         found = canaries.look()
         run_and_end(canaries)
-    found += canaries.look() + canaries.look_back(watch)
+    watches.append(watch)
+    found += canaries.look() + canaries.look_back(*watches)
     run = {name.split(",")[0].removeprefix("the output of ") for name in canaries.said}
     assert {path.stem for path in ROOT.glob("playbooks/*.yml")} == run | set(ON_EC2), "a playbook was left out"
+    processes = sum(len(one.texts()) for one in watches)
     print(
-        f"looked for {len(canaries.secrets)} secrets in the output of {len(canaries.said)} runs and {len(watch.texts())} processes"
+        f"looked for {len(canaries.secrets)} secrets in the output of {len(canaries.said)} runs, and in {processes} arguments and "
+        "environments of processes"
     )
     assert unwanted(found) == []
     assert [pattern for pattern in WANTED if not any(re.match(pattern, one) for one in found)] == [], "not found where it is"

@@ -62,11 +62,28 @@ def refused(faults: Faults, verb: str, name: str, token_file: str) -> str:
 
 
 @pytest.mark.quick
+def test_control_what_is_changed_once(faults: Faults) -> None:
+    """A change that a second attempt would not make again is noticed."""
+    path = f"nomad/jobs/{NEW}"
+
+    def act() -> None:
+        if not faults.variable(path):
+            faults.client.variables.write(path, {"wanted": "nothing"})
+
+    try:
+        with pytest.raises(AssertionError):
+            faults.changes_nothing(act)
+        faults.changes_nothing(act)
+    finally:
+        faults.client.variables.delete(path)
+
+
+@pytest.mark.quick
 def test_a_token_that_is_too_weak(faults: Faults, name: str, token: Callable[..., str]) -> None:
     reader = token("reader")
     for verb, whom in (("provision", NEW), ("destroy", name), ("rotate", name)):
         said = refused(faults, verb, whom, reader)
-        assert "token" in said, said
+        assert "(Permission denied): the token's policies do not allow it" in said, said
         assert said.count("\n") == 1, said
 
 
@@ -78,7 +95,7 @@ def test_an_expired_token(faults: Faults, name: str, token: Callable[..., str]) 
     time.sleep(LIFETIME)
     for verb, whom in (("provision", NEW), ("destroy", name), ("rotate", name)):
         said = refused(faults, verb, whom, brief)
-        assert "token" in said, said
+        assert "does not know this token" in said, said
         assert said.count("\n") == 1, said
 
 
@@ -133,7 +150,7 @@ WAYS: dict[str, tuple[dict[str, Any], str]] = {
     "volumes": ({"volumes": ["/:/host"]}, "volumes are not enabled"),
     "mount": ({"mount": [BIND]}, "volumes are not enabled"),
     "privileged": ({"privileged": True}, "privileged mode is disabled"),
-    "cap_add": ({"cap_add": ["sys_admin"]}, "capabilities"),
+    "cap_add": ({"cap_add": ["sys_admin"]}, "does not allow the following capabilities: sys_admin"),
     "pid_mode": ({"pid_mode": "host", "privileged": True}, "privileged mode is disabled"),
 }
 
