@@ -24,6 +24,8 @@ from tests.integration.aws import ec2_user
 from tests.integration.aws.ec2_user import Ec2User
 
 HOSTS = "Infinite Databases hosts"
+# As docs/awx.md says.
+KEY = "{{ playbook_dir }}/../inventories/mine/key.pub"
 
 
 @contextmanager
@@ -58,7 +60,7 @@ def user(awx: Awx, tmp_path: Path) -> Iterator[Ec2User]:
             traefik_acme_email="me@infinite.test",
             admin_cidrs="[203.0.113.7/32]",
             database_allowed_cidrs="[0.0.0.0/0]",
-            ec2_host_data_size="50\nec2_host_wait_seconds: 0\nec2_host_public_key_file: '{{ playbook_dir }}/../inventories/mine/key.pub'",
+            ec2_host_data_size=f"50\nec2_host_wait_seconds: 0\nec2_host_public_key_file: {KEY!r}",
         )
         mine = awx.synchronised / "project" / "inventories" / "mine"
         shutil.copytree(user.inventory, mine)
@@ -87,7 +89,7 @@ def test_launch_and_teardown(awx: Awx, controller: Controller, user: Ec2User, tm
 
 
 def test_site(awx: Awx, controller: Controller) -> None:
-    """On nodes that have everything, perhaps by an older version: a run from another home finds so, and the next changes nothing."""
+    """On nodes that have everything, perhaps by an older version: one run from another home, and the next changes nothing."""
     with hosts_from(controller, "inventories/local", environment_state_dir=str(STATE)):
         jobs = [awx.launch("site") for _time in range(2)]
     for job in jobs:
