@@ -201,7 +201,8 @@ class Session(requests.Session):
             response = super().request("GET", url, **options)  # type: ignore[arg-type]
         except requests.exceptions.RequestException:
             return problem
-        if response.status_code != 403:
+        # Of one that has expired, Nomad says so with status 500 until it has collected it.
+        if response.status_code != 403 and "token expired" not in response.text:
             return problem
         return NomadDenied(
             f"Nomad at {self.address} does not know this token, or it has expired; check nomad_token or nomad_token_file", 403

@@ -151,7 +151,6 @@ WAYS: dict[str, tuple[dict[str, Any], str]] = {
     "mount": ({"mount": [BIND]}, "volumes are not enabled"),
     "privileged": ({"privileged": True}, "privileged mode is disabled"),
     "cap_add": ({"cap_add": ["sys_admin"]}, "does not allow the following capabilities: sys_admin"),
-    "pid_mode": ({"pid_mode": "host", "privileged": True}, "privileged mode is disabled"),
 }
 
 

@@ -167,8 +167,9 @@ def test_what_is_repeated(method: str, answers: list[Any], calls: int, works: bo
     assert made.calls == calls
 
 
-def test_a_denied_token_is_looked_up() -> None:
-    made, script = session(answer(403, "Permission denied"), answer(403, "ACL token not found"))
+@pytest.mark.parametrize("looked_up", [answer(403, "ACL token not found"), answer(500, "ACL token expired")])
+def test_a_denied_token_is_looked_up(looked_up: requests.Response) -> None:
+    made, script = session(answer(403, "Permission denied"), looked_up)
     with pytest.raises(errors.NomadDenied, match="does not know this token"):
         made.request("GET", f"{ADDRESS}/v1/jobs", headers={"X-Nomad-Token": "secret"})
     assert script.urls[1].endswith("/v1/acl/token/self")
