@@ -17,6 +17,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.pool import (
     end_job,
     read_lists,
     read_state,
+    taking_work,
 )
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
@@ -52,13 +53,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             f"Nothing was changed: there is no image of PostgreSQL {', '.join(without_image)} here for the pool; "
             "add it to postgres_image_versions and run site.yml, or take it out of database_pool_size"
         )
-    nodes = pool.nodes()
+    nodes = taking_work(client.endpoint("nodes").get())
     volumes, jobs, variables = read_lists(client)
     unused = pool.unused_claims(read_state(volumes, jobs, variables), time.time())
     returned = [claim["Path"].removeprefix(CLAIMS) for claim in unused]
     # The rest is planned as if they were free already: a returned volume is no shortage, and may need its job again.
     whole = read_state(volumes, jobs, [one for one in variables if one not in unused])
-    state = whole.on(nodes)
+    # While no node takes work, as in maintenance of the only one, what is prepared is there when it does again.
+    state = whole.on(nodes) if nodes else whole
     again = [one for one in state.volumes if one.state in ("failed", "unknown") and one.version in params["images"]]
     lacking = shortage(state, size)
     finished = finished_jobs(whole)
@@ -71,12 +73,13 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     if not check_mode:
         values(client.map(pool.give_back, unused))
-        created = [one for version, count in lacking.items() for one in pool.create_volumes(version, count, nodes)]
+        created = [one for version, count in lacking.items() for one in pool.create_volumes(version, count, pool.nodes())]
         preparing = pool.prepare(again + created)
         values(client.map(lambda job: end_job(client, job, purge=True), finished))
         if params["wait"]:
             pool.wait(preparing, params["wait_timeout"])
-            result["ready"] = {version: len(pool.read().on(nodes).having("ready", version)) for version in size}
+            now = pool.read()
+            result["ready"] = {version: len((now.on(nodes) if nodes else now).having("ready", version)) for version in size}
     return result | {"api_calls": client.api_calls}
 
 

@@ -105,6 +105,22 @@ def test_a_full_pool_is_left_alone(site: Site) -> None:
     assert site.volumes() == before
 
 
+def test_a_full_pool_is_left_alone_while_no_node_takes_work(site: Site) -> None:
+    """As in maintenance of the only one; what lacks then is refused."""
+    before = site.volumes()
+    nodes = [node["ID"] for node in site.client.endpoint("nodes").get()]
+    try:
+        for node in nodes:
+            site.client.endpoint("node").send("put", f"{node}/eligibility", json={"Eligibility": "ineligible"})
+        assert site.fill(2)["changed"] is False
+        params = {"size": {"17": 3}, "images": site.images, "pool_job": POOL_JOB, "wait": False, "wait_timeout": 1}
+        assert "has no ready client" in site.execute(database_pool.SPEC, False, True, **params)["msg"]
+    finally:
+        for node in nodes:
+            site.client.endpoint("node").send("put", f"{node}/eligibility", json={"Eligibility": "eligible"})
+    assert site.volumes() == before
+
+
 def test_filling_in_check_mode(site: Site) -> None:
     before = site.volumes()
     foretold = site.fill(5, check_mode=True)
