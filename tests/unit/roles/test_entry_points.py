@@ -58,10 +58,10 @@ class Role:
         files = [*path.glob("defaults/**/*.yml"), *path.glob("vars/**/*.yml")]
         self.values = {name: value for file in files for name, value in load(file).items()}
         tasks = [load(file) for file in path.glob("tasks/*.yml")]
+        self.file = cache(self.read)
         self.results = {name for one in said(tasks, "set_fact") for name in one} | set(said(tasks, "register"))
 
-    @cache  # noqa: B019
-    def file(self, name: str, given: frozenset[str] = NONE) -> frozenset[str]:
+    def read(self, name: str, given: frozenset[str] = NONE) -> frozenset[str]:
         """Of the task files or templates of that name, of which a part may be a template and so be anything."""
         read = [self.value(load(path), given) for path in self.path.glob(f"tasks/{re.sub('{{.*?}}', '*', name)}")]
         return NONE.union(*read, *(self.template(path.read_text(), given) for path in self.path.glob(f"templates/{name}")))

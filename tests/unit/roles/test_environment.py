@@ -15,11 +15,6 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[3]
-WRITE = {
-    "hosts": "localhost",
-    "gather_facts": False,
-    "tasks": [{"ansible.builtin.import_role": {"name": "infinite.databases.environment", "tasks_from": "connection_write"}}],
-}
 FOUND = {"storage_quota": True, "postgres_image_names": {"17": "an-image"}, "postgres_image_extensions": {"17": ["vector"]}}
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,12 +22,11 @@ Play = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Run a playbook on localhost, with two hosts in the inventory: db1, Nomad's server, and db2. Both run databases."""
+    """Run an entry point of the role on localhost, with two hosts in the inventory: db1, a server of Nomad, and db2. Both run databases."""
     (tmp_path / "state").mkdir()
-    (tmp_path / "write.yml").write_text(json.dumps([WRITE]))
 
     def run(
-        playbook: Path, *args: str, db1: dict[str, Any] | None = None, db2: dict[str, Any] | None = None, **variables: Any
+        entry_point: str, *args: str, db1: dict[str, Any] | None = None, db2: dict[str, Any] | None = None, **variables: Any
     ) -> subprocess.CompletedProcess[str]:
         hosts = {"db1": {"nomad_advertise_address": "192.0.2.1"} | (db1 or {}), "db2": db2 or {}}
         groups = {"nomad_servers": {"hosts": {"db1": {}}}, "nomad_clients": {"hosts": hosts}}
@@ -46,7 +40,10 @@ def play(tmp_path: Path) -> Play:
         localhost = {"localhost": {"ansible_connection": "local"}}
         inventory = {"all": {"vars": where | variables, "hosts": localhost, "children": {"infinite_hosts": {"children": groups}}}}
         (tmp_path / "hosts.yml").write_text(json.dumps(inventory))
-        command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "--limit", "localhost", str(playbook), *args]
+        role = {"name": "infinite.databases.environment", "tasks_from": entry_point}
+        tasks = [{"ansible.builtin.import_role": role}]
+        (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "--limit", "localhost", str(tmp_path / "play.yml"), *args]
         return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
 
     return run
@@ -57,7 +54,7 @@ def write(play: Play, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Write connection.yml, and return what it says."""
 
     def run(*args: str, **variables: Any) -> dict[str, Any]:
-        done = play(tmp_path / "write.yml", *args, **variables)
+        done = play("connection_write", *args, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         changed = re.search(r"changed=(\d+)", done.stdout)
         assert changed
@@ -115,7 +112,7 @@ def test_hosts_of_another_environment_than_localhosts_are_refused(play: Play) ->
         "environment_dns": "record",
         "traefik_certificate": "acme",
     }
-    done = play(ROOT / "playbooks" / "site.yml", "--check", db2=other | {"environment_name": "other"})
+    done = play("agreement", db2=other | {"environment_name": "other"})
     assert done.returncode == 2
     said = " ".join(done.stdout.split())
     assert [name for name, value in other.items() if f"{name} is {value} for db2 and " not in said] == []
@@ -125,5 +122,5 @@ def test_hosts_of_another_environment_than_localhosts_are_refused(play: Play) ->
 
 def test_hosts_of_localhosts_environment_are_not(play: Play) -> None:
     given = {"environment_port": "6432", "traefik_certificate": "acme", "environment_dns": "record"}
-    done = play(ROOT / "playbooks" / "site.yml", "--check", db2={"environment_port": 6432}, **given)
+    done = play("agreement", db2={"environment_port": 6432}, **given)
     assert done.returncode == 0, done.stdout + done.stderr
