@@ -22,7 +22,7 @@ Play = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Run an entry point of the role on localhost, with two hosts in the inventory: db1, a server of Nomad, and db2. Both run databases."""
+    """Run an entry point of the role on localhost; in the inventory are db1, a server of Nomad, and db2, and both run databases."""
     (tmp_path / "state").mkdir()
 
     def run(
