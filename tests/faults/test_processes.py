@@ -164,7 +164,7 @@ def killed_and_back(faults: Faults, load: Load, traefik_sleeps: bool = False) ->
     """Traefik asks less and less often while it gets no answer, so it seldom asks a server that has no leader yet: one that
     slept meanwhile does."""
     former, (traefik,) = agent(faults), serving(faults)
-    socket = ("stat", "--format", "%i", f"/proc/{traefik}/root/secrets/api.sock")
+    socket = ("stat", "--format", "%i %z", f"/proc/{traefik}/root/secrets/api.sock")
     before = faults.host.run(*socket)
     if traefik_sleeps:
         faults.host.run("kill", "-STOP", str(traefik))
