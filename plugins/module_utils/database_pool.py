@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
@@ -43,6 +43,11 @@ def finished_jobs(state: PoolState) -> list[str]:
     return [job for job, names in state.jobs.items() if not waiting & set(names)]
 
 
+def of_use(state: PoolState, nodes: Sequence[str]) -> PoolState:
+    """What databases can be put on. While no node takes work, as in maintenance of the only one, that is what waits for it."""
+    return state.on(nodes) if nodes else state
+
+
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
     pool = Pool(client, params["images"], params["pool_job"])
@@ -59,8 +64,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     returned = [claim["Path"].removeprefix(CLAIMS) for claim in unused]
     # The rest is planned as if they were free already: a returned volume is no shortage, and may need its job again.
     whole = read_state(volumes, jobs, [one for one in variables if one not in unused])
-    # While no node takes work, as in maintenance of the only one, what is prepared is there when it does again.
-    state = whole.on(nodes) if nodes else whole
+    state = of_use(whole, nodes)
     again = [one for one in state.volumes if one.state in ("failed", "unknown") and one.version in params["images"]]
     lacking = shortage(state, size)
     finished = finished_jobs(whole)
@@ -73,13 +77,14 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     if not check_mode:
         values(client.map(pool.give_back, unused))
-        created = [one for version, count in lacking.items() for one in pool.create_volumes(version, count, pool.nodes())]
+        places = pool.nodes() if lacking else []
+        created = [one for version, count in lacking.items() for one in pool.create_volumes(version, count, places)]
         preparing = pool.prepare(again + created)
         values(client.map(lambda job: end_job(client, job, purge=True), finished))
         if params["wait"]:
             pool.wait(preparing, params["wait_timeout"])
-            now = pool.read()
-            result["ready"] = {version: len((now.on(nodes) if nodes else now).having("ready", version)) for version in size}
+            now = of_use(pool.read(), nodes)
+            result["ready"] = {version: len(now.having("ready", version)) for version in size}
     return result | {"api_calls": client.api_calls}
 
 
