@@ -1,53 +1,40 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 #
-# The local environment in one word each. Everything here is a plain command that you may type yourself:
-# `ansible-playbook provision.yml -e db=mydb` is the collection's own interface.
+# The local environment in one word each. Everything here is a plain command that you may type yourself: `idb provision mydb`, and below
+# that `ansible-playbook playbooks/provision.yml -e db=mydb`, which is the collection's own interface.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 
-# The options of the targets below: make provision db=mydb port=6432 args=--check
-db ?=
-labels ?=
-port ?=
-purge ?=
-role ?=
-follow ?=
-from ?=
-to ?=
-pr ?=
-project ?=
-state ?=
-region ?=
-args ?=
-
 # Python may keep what it compiles: it is a good part of a short run.
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-# A value travels as it was typed, never expanded by make, as JSON in single quotes: a bad name reaches the validation whole.
+# make VERB KEY=VALUE... args="OPTIONS" is `idb VERB KEY=VALUE... -- OPTIONS`. A value travels as it was typed, never expanded by make, in
+# single quotes: a bad name reaches the validation whole. args are words of the shell, with quotes of their own.
 quote = '$(subst ','\'',$(1))'
-json = "$(subst ",\",$(subst \,\\,$(value $(1))))"
-given = $(filter command environment,$(origin $(1)))
-extra = $(if $(call given,$(1)),-e $(call quote,{"$(1)": $(call json,$(1))}))
+given = $(foreach key,$(.VARIABLES),$(if $(filter command,$(origin $(key))),$(key)))
+typed = $(foreach key,$(filter-out args $(1),$(given)),$(call quote,$(key)=$(value $(key))))
+# A verb is a playbook that talks to an environment, not to its hosts; and connect, which wants a terminal.
+verbs = connect $(filter-out launch local_up local_down site teardown,$(basename $(notdir $(wildcard playbooks/*.yml))))
+
 # The port that the environment was set up with stays, unless another is given.
 environment := $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/infinite.databases/local
 recorded_port = $(shell sed -n 's/^database_port: *//p' '$(environment)/connection.yml' 2>/dev/null)
 chosen_port = $(or $(value port),$(recorded_port))
-need_db = $(if $(call given,db),,$(error Which database? make $@ db=NAME))
-need_some = $(if $(call given,db)$(call given,labels),,$(error Which databases? make $@ db=NAME, or several db=A,B, or labels=KEY=VALUE))
-some = $(call extra,db) $(call extra,labels)
+up = ansible-playbook playbooks/local_up.yml site.yml $(if $(chosen_port),-e $(call quote,environment_port=$(chosen_port)))
 
-.PHONY: help setup up provision list info url env connect logs stop start restart rotate import export preview
-.PHONY: destroy undestroy purge expire metrics drift image down clean
-.PHONY: test test-unit test-collection test-molecule test-faults lint docs changelog bench
+.PHONY: help setup up ready image down clean $(verbs)
+.PHONY: test test-all test-integration test-unit test-collection test-molecule test-faults lint docs changelog bench
 .DEFAULT_GOAL := help
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do \
-	    printf '  make %-30s %s\n' "$$target" "$$text"; done
+	    printf '  make %-18s %s\n' "$$target" "$$text"; done
+	@printf '\nmake VERB db=NAME KEY=VALUE... args="OPTIONS" is the same as `idb VERB db=NAME KEY=VALUE... -- OPTIONS`:\n\n'
+	@bin/idb --help
 
 setup: ## Install Ansible and its libraries (into ~/.cache), link the collection
 	@scripts/setup
@@ -55,79 +42,26 @@ setup: ## Install Ansible and its libraries (into ~/.cache), link the collection
 .venv/.ready: requirements.txt
 	@scripts/setup
 
-.venv/.dev: requirements.txt requirements-dev.txt
+.venv/.dev: requirements.txt tests/requirements.txt
 	@scripts/setup dev
 
 up: .venv/.ready ## Run the local nodes and bootstrap them
-	@ansible-playbook local_up.yml site.yml $(if $(chosen_port),-e $(call quote,environment_port=$(chosen_port))) $(args)
+	@$(up) $(call keys,port) $(args)
 
-provision: .venv/.ready ## db=NAME: make a database; without db, those of the inventory (labels=KEY=VALUE)
-	@if [[ ! ' $(args) ' =~ ' '(--check|-C)' ' ]] && ! scripts/environment-ready $(call quote,$(value port)); then \
-	    echo "The local environment is not running: setting it up (minutes the first time, seconds later)"; \
-	    $(MAKE) up args=; \
-	fi
-	@ansible-playbook provision.yml $(call extra,db) $(call extra,labels) $(args)
+# Nothing but the answer on stdout, so that it can stand in $(make -s url db=mydb).
+$(verbs): .venv/.ready
+	@bin/idb $@ $(call typed,$(if $(filter provision,$@),port)) $(if $(value args),-- $(value args))
 
-plain = ANSIBLE_STDOUT_CALLBACK=infinite.databases.plain ansible-playbook
-
-list: .venv/.ready ## List the databases and how many prepared volumes wait (labels=KEY=VALUE: those)
-	@$(plain) list.yml $(some) $(args)
-
-info: .venv/.ready ## db=NAME: everything about it
-	$(need_db)@$(plain) info.yml $(call extra,db) $(args)
-
-# Nothing but the URL on stdout, so that it can stand in $(make -s url db=mydb).
-url: .venv/.ready ## db=NAME: print the database's URL
-	$(need_db)@$(plain) url.yml $(call extra,db) $(call extra,role) $(args)
-
-env: .venv/.ready ## db=NAME: print KEY=value lines for a .env file
-	$(need_db)@$(plain) env.yml $(call extra,db) $(call extra,role) $(args)
-
-# The password travels in psql's environment: arguments are shown to everybody.
-connect: .venv/.ready ## db=NAME: psql as the owner (role=ro: as another role)
-	$(need_db)@lines=$$($(plain) env.yml $(call extra,db) $(call extra,role)); \
-	    while IFS= read -r line; do export "$$line"; done <<< "$$lines"; exec psql $(args)
-
-logs: .venv/.ready ## db=NAME: the end of its server's log (follow=true: and what comes)
-	$(need_db)@$(plain) logs.yml $(call extra,db) $(call extra,follow) $(args)
-
-stop start restart undestroy purge: .venv/.ready
-	$(need_some)@$(plain) $@.yml $(some) $(args)
-stop: ## db=NAME: refuse clients, keep everything
-start: ## db=NAME: run it again
-restart: ## db=NAME: restart its server
-undestroy: ## db=NAME: bring a destroyed database back
-purge: ## db=NAME: destroy and erase it, for ever
-
-rotate: .venv/.ready ## db=NAME: a new password; the old one works for a day (role=ro: of another role)
-	$(need_some)@$(plain) rotate.yml $(some) $(call extra,role) $(args)
-
-import: .venv/.ready ## db=NAME from=OTHER: copy another database's data into it (or SOURCE_URL=... in the environment)
-	$(need_db)@$(plain) import.yml $(call extra,db) $(call extra,from) $(args)
-
-export: .venv/.ready ## db=NAME to=OTHER: the other way (or TARGET_URL=...)
-	$(need_db)@$(plain) export.yml $(call extra,db) $(call extra,to) $(args)
-
-preview: .venv/.ready ## pr=123: a database for a pull request (project=, from=; state=absent erases it)
-	@$(plain) preview.yml $(call extra,pr) $(call extra,project) $(call extra,from) $(call extra,state) $(args)
-
-metrics: .venv/.ready ## Figures of all databases, for Prometheus
-	@$(plain) metrics.yml $(args)
-
-expire: .venv/.ready ## Destroy what is past its ttl, erase what is past the retention time
-	@$(plain) expire.yml $(args)
-
-destroy: .venv/.ready ## db=NAME: stop a database, keep its data (purge=true: erase it)
-	$(need_some)@ansible-playbook destroy.yml $(some) $(call extra,purge) $(args)
-
-drift: .venv/.ready ## Find jobs and names that somebody else changed, and put them right (args=--check: only tell)
-	@$(plain) drift.yml $(args)
+provision: ready
+ready: .venv/.ready
+	@$(if $(filter --check -C,$(value args)),,scripts/environment-ready $(call quote,$(value port)) || { \
+	    echo "The local environment is not running: setting it up (minutes the first time, seconds later)"; $(up); })
 
 image: .venv/.ready ## region=REGION: bake an image for EC2 with Packer (docs/packer.md)
-	@packer/build -only=amazon-ebs.image $(if $(call given,region),-var region=$(call quote,$(value region))) $(args)
+	@packer/build -only=amazon-ebs.image $(if $(filter region,$(given)),-var region=$(call quote,$(value region))) $(args)
 
 down: .venv/.ready ## Remove the local nodes and all databases on them
-	@ansible-playbook local_down.yml $(args)
+	@ansible-playbook playbooks/local_down.yml $(foreach word,$(call typed),-e $(word)) $(value args)
 
 clean: ## Undo setup: links, virtual environments, cached binaries and images
 	@scripts/clean
@@ -135,23 +69,32 @@ clean: ## Undo setup: links, virtual environments, cached binaries and images
 lint: .venv/.dev ## ruff, mypy, ansible-lint
 	@pytest tests/lint
 
-test-unit: .venv/.dev ## Unit tests (no network)
-	@pytest tests/unit
+test-unit: .venv/.dev ## Unit tests and documents (no network)
+	@pytest tests/unit tests/docs
 
 test-collection: .venv/.dev ## What is shipped: tarball, ansible-test, changelog, licences
 	@pytest tests/collection --deselect tests/collection/test_execution_environment.py::test_provision
 
-test-molecule: .venv/.dev ## Molecule: a scenario for each role, and whole environments
-	@pytest tests/molecule
+test-integration: .venv/.dev ## Environments, AWX's jobs and clients, on nodes of the tests' own
+	@pytest $(side_by_side) -m 'not slow' tests/integration tests/awx tests/clients
+
+test-molecule: .venv/.dev ## Molecule: a scenario for each role, and whole environments (scenario=NAME: that one)
+	@pytest tests/molecule $(if $(scenario),-k 'test_scenario[$(scenario)]')
 
 test-faults: .venv/.dev ## Kill, cut off and mislay what an environment on a node of its own consists of: nothing is lost
-	@INFINITE_TEST_ENVIRONMENT=faults INFINITE_TEST_NODE=infinite-faults-1 pytest tests/faults $(args)
+	@INFINITE_TEST_ENVIRONMENT=faults pytest tests/faults $(if $(quick),-m quick) $(args)
 
-# Of Molecule the whole environments: the roles are in them.
-test: .venv/.dev ## All tests but the roles' own and most of the faults: lint, unit, docs, collection, integration, AWX, clients, molecule
-	@scripts/environment-ready || $(MAKE) up args=
-	@pytest -m 'not role' tests/lint tests/unit tests/docs tests/collection tests/integration tests/awx tests/clients tests/molecule
-	@$(MAKE) --no-print-directory test-faults args='-m quick'
+# Side by side runs what has another environment or none (tests/conftest.py); the faults measure time and run alone.
+suite = tests/lint tests/unit tests/docs tests/collection tests/integration tests/awx tests/clients tests/molecule
+side_by_side = --numprocesses=3 --dist=loadgroup --no-loadscope-reorder --durations=40
+
+test: .venv/.dev ## Every kind of test; of each kind what is quick
+	@pytest $(side_by_side) -m 'not slow' $(suite)
+	@$(MAKE) test-faults quick=yes
+
+test-all: .venv/.dev ## All tests: also all faults, each role alone, each client
+	@pytest $(side_by_side) $(suite)
+	@$(MAKE) test-faults
 
 docs: .venv/.ready ## These pages as HTML, in .cache/docs/html
 	@scripts/docs

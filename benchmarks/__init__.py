@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The figures of docs/performance.md. They use the clone's own modules, where `make setup` has linked it."""
+"""Measures the figures of docs/performance.md. The modules are those of this clone, which `make setup` has linked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from pathlib import Path
 COLLECTIONS = Path(__file__).resolve().parents[1] / ".ansible" / "collections"
 
 sys.path.insert(0, str(COLLECTIONS))
-# Where the package ansible is installed, it has a regular package of this name, which would hide ours.
+# The package ansible also contains a package of this name, which would hide ours.
 package = importlib.import_module("ansible_collections")
 package.__path__ = [str(COLLECTIONS / "ansible_collections"), *package.__path__]

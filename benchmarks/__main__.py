@@ -19,7 +19,7 @@ from benchmarks.environment import VERSION, BenchError, Environment
 from benchmarks.report import Figure, hardware, load, table, to_json
 
 Section = Callable[[], Iterator[Figure]]
-# What needs no environment.
+# The sections that need no environment.
 ALONE: dict[str, Callable[[int], Iterator[Figure]]] = {"route53": route53.compare}
 
 
@@ -86,7 +86,7 @@ def alone(args: argparse.Namespace) -> int:
 
 
 def measure(env: Environment, section: str, figures: Iterator[Figure], found: list[Figure]) -> bool:
-    """Whether all of the section was measured."""
+    """Add the section's figures to ``found``, and return whether all of them were measured."""
     start = time.monotonic()
     try:
         for figure in figures:

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The environment that is measured: its playbooks, its node, its API, and what a measurement leaves behind on it."""
+"""The environment that is measured: its playbooks, its node, its API, and the databases that measurements leave."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_claim, database_record
-from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
-from ansible_collections.infinite.databases.plugins.module_utils.pool import CLAIMS, RECORDS, Pool, PoolState
+from ansible_collections.infinite.databases.plugins.module_utils._database import claim as database_claim
+from ansible_collections.infinite.databases.plugins.module_utils._database import record as database_record
+from ansible_collections.infinite.databases.plugins.module_utils._database.description import connection_url
+from ansible_collections.infinite.databases.plugins.module_utils._database.prepared_volumes import CLAIMS, RECORDS, Pool, PoolState
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.hcl import job_text
 from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
 from benchmarks.report import wait_quiet
 
 ROOT = Path(__file__).resolve().parents[1]
 ROLE = ROOT / "roles" / "database"
-# Every database of a measurement is called so, and is erased at its end, or by the next one.
+# The names of all databases of measurements begin with this. A measurement erases its databases, or else the next one does.
 PREFIX = "infinite-bench-"
 VERSION = "17"
 PLAYBOOK_SECONDS = 600
 
 
 class BenchError(Exception):
-    """Something could not be measured; the message says why and what to do."""
+    """Says what could not be measured, why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A command, as somebody who waits for it sees it."""
+    """A finished run of ansible-playbook."""
 
     seconds: float
-    # Of the command itself; what it makes the node do is not in it.
+    # The processor time of the command itself, without the work that it causes on the node.
     processor_seconds: float
     changed: int
 
@@ -73,11 +75,11 @@ class Environment:
 
     @cached_property
     def pool_job(self) -> str:
-        return (ROLE / "files" / "pool.nomad.hcl").read_text()
+        return job_text(ROLE / "files" / "pool.nomad.hcl")
 
     def playbook(self, path: str, **extra: Any) -> Run:
-        """Run a playbook as a user does: the command's start to its exit, with the output that a user gets."""
-        # What this process was started with is not what a user's shell has.
+        """Run a playbook as a user does, with the output that a user gets. Measure from the command's start to its exit."""
+        # A user's shell does not have these variables.
         ours = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "ANSIBLE_STDOUT_CALLBACK")
         env = {key: value for key, value in os.environ.items() if key not in ours}
         command = ["ansible-playbook", "-i", self.inventory, path]
@@ -119,7 +121,7 @@ class Environment:
         return connection_url(self.record(name), self.domain, self.port, self.ca_cert)
 
     def claim(self, name: str) -> dict[str, Any]:
-        """Credentials and a prepared volume, without the database."""
+        """Claim credentials and a prepared volume, without making the database."""
         params = self.api | {
             "databases": [{"name": name}],
             "default_version": VERSION,
@@ -137,7 +139,7 @@ class Environment:
         return Pool(self.client, self.images, self.pool_job)
 
     def wait_pool(self, seconds: float = 300) -> PoolState:
-        """Until nothing is being prepared any more."""
+        """Wait until no volume is being prepared any more, and return the pool's state."""
         deadline = time.monotonic() + seconds
         while (state := self.pool.read()).having("preparing"):
             if time.monotonic() > deadline:
@@ -146,14 +148,14 @@ class Environment:
         return state
 
     def fill_pool(self, count: int | None = None) -> None:
-        """So many prepared volumes, or the default; and quiet afterwards."""
+        """Prepare ``count`` volumes, or as many as by default, and wait until they are ready."""
         self.wait_pool()
         extra = {} if count is None else {"database_pool_size": {VERSION: count}}
         self.playbook("benchmarks/playbooks/pool.yml", **extra)
         self.wait_pool()
 
     def drain_pool(self) -> None:
-        """Remove the prepared volumes, each claimed first so that nobody gets it meanwhile."""
+        """Remove the prepared volumes. Each is claimed first, so that no database gets it meanwhile."""
         client = self.client
 
         def remove(volume: Any) -> None:
@@ -166,11 +168,11 @@ class Environment:
     # The end
 
     def names(self) -> list[str]:
-        """The databases that measurements have left."""
+        """Return the databases that measurements have left."""
         paths = (stub["Path"] for stub in self.client.variables.list(prefix=RECORDS + PREFIX))
         return sorted(path.removeprefix(RECORDS) for path in paths)
 
     def purge(self) -> None:
         """Erase all databases of measurements."""
         if names := self.names():
-            self.playbook("purge.yml", db=names)
+            self.playbook("playbooks/purge.yml", db=names, confirm=self.name)

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the parts cost without the collection: no figure can be smaller than its floor."""
+"""Measures what the parts cost without the collection. No figure can be smaller than such a floor."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 
-from ansible_collections.infinite.databases.plugins.module_utils.database import job_variables
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job
+from ansible_collections.infinite.databases.plugins.module_utils._database.description import job_variables
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.hcl import job_text, parse_job
 from benchmarks.environment import PREFIX, ROLE, VERSION, BenchError, Environment
 from benchmarks.report import wait_quiet
 
@@ -21,7 +21,7 @@ def empty_playbook(env: Environment) -> float:
 
 
 def connect(env: Environment, record: Mapping[str, Any]) -> None:
-    """What a client does, names apart: a raw measurement writes no hosts file."""
+    """Connect and query as a client does, but by the node's address: this measurement writes no hosts file."""
     with psycopg.connect(
         host=f"{record['name']}.{env.domain}",
         hostaddr=env.connection["database_address"],
@@ -43,10 +43,10 @@ def connect_and_query(env: Environment, record: Mapping[str, Any]) -> float:
 
 
 def job_to_query(env: Environment, number: int) -> float:
-    """A job registered by one API call, its volume and credentials there already, to the first answer through Traefik."""
+    """Register a job by one API call, and measure until the first answer through Traefik. Volume and credentials exist before."""
     record = env.claim(f"{PREFIX}raw-{number}")
     variables = job_variables(record, env.database_defaults, env.images, env.domain, env.namespace)
-    job = parse_job(env.client, (ROLE / "files" / "postgres.nomad.hcl").read_text(), variables)
+    job = parse_job(env.client, job_text(ROLE / "files" / "postgres.nomad.hcl"), variables)
     wait_quiet()
     start = time.perf_counter()
     env.client.jobs.post(json={"Job": job})
@@ -62,6 +62,6 @@ def job_to_query(env: Environment, number: int) -> float:
 
 
 def docker_run(env: Environment) -> float:
-    """A container of the same image that ends at once, on the node."""
+    """Measure a container of the same image on the node. The container ends at once."""
     script = 'a=$(date +%s%N); docker run --rm --init --entrypoint true "$1" && echo $(($(date +%s%N) - a))'
     return int(env.node("sh", "-c", script, "sh", env.images[VERSION])) / 1e9

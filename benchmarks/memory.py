@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Memory on the node per idle database: every process on it, with N databases and with none."""
+"""Measures the memory per idle database: that of all processes on the node, with N databases and without."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.environment import Environment
 from benchmarks.provisioning import fill, new_names
 from benchmarks.report import Figure, show
 
-# The proportional share of every page of every process: what is shared is counted once. Page tables are the kernel's.
+# Adds up the proportional set sizes, in which a page that processes share is counted once. Page tables belong to the kernel.
 SCRIPT = """
 import collections, glob, json, os, re
 found = collections.Counter()
@@ -34,7 +34,7 @@ PAGE_TABLES = "(page tables)"
 
 
 def measure(env: Environment) -> dict[str, float]:
-    """MiB by the processes' names."""
+    """Return MiB by the processes' names."""
     return {name: kib / 1024 for name, kib in json.loads(env.node("python3", "-", stdin=SCRIPT)).items()}
 
 

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How long ansible-playbook takes: one database, the same again, many."""
+"""Measures how long ansible-playbook takes for one database, for the same one again, and for many."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def unchanged(run: Run) -> float:
 
 
 def one(env: Environment, runs: int) -> Iterator[Figure]:
-    """A new database with the pool full and with the pool empty, and the same again."""
+    """Measure a new database with a full pool and with an empty pool, and the same database again."""
     new = Figure("provision a new database, pool full", "s", mark=2.5)
     again = Figure("the same again, nothing to do (changed=0)", "s", mark=1.8)
     empty, raw, bare, container = [], [], [], []
@@ -69,7 +69,7 @@ def one(env: Environment, runs: int) -> Iterator[Figure]:
 
 
 def many(env: Environment, runs: int, count: int) -> Iterator[Figure]:
-    """Many new databases in one run, from a pool of as many and from the default pool; and nothing to do for all of them."""
+    """Measure many new databases in one run, from a pool as large and from the default pool, and a run with nothing to do."""
     mark = 40 if count == 100 else None
     prepared = Figure(f"{count} new databases in one run, pool of {count}", "s", mark=mark)
     default = Figure(f"{count} new databases in one run, default pool", "s", mark=mark)
@@ -84,7 +84,7 @@ def many(env: Environment, runs: int, count: int) -> Iterator[Figure]:
         names = new_names(count)
         prepared.samples.append(env.provision(names).seconds)
         env.wait_pool()
-        # Alternating, so that both meet the same machine.
+        # The two alternate, so that the machine is equally busy for both.
         for _number in range(2 if number else 3):
             hundred.append(unchanged(env.provision(names)))
             single.append(unchanged(env.provision(names[:1])))
@@ -105,7 +105,7 @@ def fill(env: Environment, count: int) -> float:
 
 
 def containers(env: Environment, count: int) -> float:
-    """Seconds that one of many containers of the image takes that are started side by side, without Nomad."""
+    """Start many containers of the image side by side without Nomad, and return the seconds for one of them."""
     script = (
         'a=$(date +%s%N); seq "$2" | xargs -P 8 -I{} docker run --rm --init --entrypoint true "$1"; echo $(($(date +%s%N) - a))'
     )

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Measurements, and the table that they become."""
+"""Measurements, and the table of them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-# The part of the processors that is free when nothing but idle databases runs.
+# The machine is at rest if at least this part of the processors is idle.
 QUIET = 0.8
 
 
 @dataclass
 class Figure:
-    """One row: what was measured, each run's value, and what it is to be compared with."""
+    """One row of the table: what was measured, the value of each run, and values to compare it with."""
 
     name: str
     unit: str
     samples: list[float] = field(default_factory=list)
-    # The mark, and whether a smaller value is a better one. A figure without a mark is there to explain another.
+    # The value to reach, and whether smaller values are better. A figure without a mark explains another figure.
     mark: float | None = None
     smaller: bool = True
-    # The same run's floors: what nothing built on these parts can undercut.
+    # What the parts alone cost in the same run. Nothing that is built on them can cost less.
     floors: dict[str, str] = field(default_factory=dict)
     note: str = ""
 
@@ -54,12 +54,12 @@ class Figure:
 
 
 def show(value: float) -> str:
-    """Three digits that matter."""
+    """Return the value with about three digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Markdown, aligned so that a terminal shows it well."""
+    """Return a Markdown table, aligned so that it is easy to read on a terminal."""
     rows = [["figure", "mark", "measured: median (min-max)", "floors in the same run", "reached"]]
     rows += [figure.cells() for figure in figures]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -83,7 +83,7 @@ def load() -> str:
 
 
 def idle_part(seconds: float) -> float:
-    """Which part of the processors had nothing to do. proc(5), /proc/stat: user nice system idle iowait ..."""
+    """Return which part of the processors was idle. proc(5), /proc/stat: user nice system idle iowait ..."""
 
     def times() -> list[int]:
         return [int(value) for value in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
@@ -95,7 +95,7 @@ def idle_part(seconds: float) -> float:
 
 
 def wait_quiet(most: float = 8) -> None:
-    """Until the machine has been at rest for a second, so that a run meets itself; or not, where others never rest."""
+    """Wait until the machine has been at rest for a second, so that other work does not slow the run; at most ``most`` s."""
     deadline = time.monotonic() + most
     while idle_part(1) < QUIET and time.monotonic() < deadline:
         pass

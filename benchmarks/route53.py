@@ -1,8 +1,8 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Many records at once beside one by one, against moto: ansible-playbook as a whole, and the calls that it makes.
+"""Compares many records in one task with a loop over them: the time of ansible-playbook, and its calls. moto takes Route53's place.
 
-moto answers in milliseconds. Route53 takes longer, and lets an account make five requests a second: there, the calls count.
+moto answers in milliseconds. Route53 takes longer, and allows five requests a second, so there the number of calls decides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.environment import PLAYBOOK_SECONDS, ROOT, BenchError
 from benchmarks.report import Figure, show, wait_quiet
-from tests.aws.server import environ
+from tests.support.aws.server import environ
 
 
 class Account:
@@ -30,7 +30,7 @@ class Account:
         self.zones = 0
 
     def calls(self) -> list[str]:
-        """Those since it was last asked."""
+        """Return the calls since this function was last called."""
         request = urllib.request.Request(f"{self.endpoint}/_calls", method="DELETE")  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return list(json.load(answer))
@@ -45,7 +45,7 @@ class Account:
         return name
 
     def playbook(self, path: str, changed: int, **extra: Any) -> tuple[float, list[str]]:
-        """Seconds, and the calls."""
+        """Run a playbook, and return the seconds and the calls."""
         command = ["ansible-playbook", "-i", "localhost,", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}"]
         command += ["-e", json.dumps(extra), path]
         wait_quiet()
@@ -63,8 +63,8 @@ class Account:
 
 @contextmanager
 def account() -> Iterator[Account]:
-    """In a process of its own, so that it does not share a processor with what measures."""
-    command = [sys.executable, "-m", "tests.aws"]
+    """Run moto in a process of its own, so that its work does not slow the measuring process down."""
+    command = [sys.executable, "-m", "tests.support.aws"]
     daemon = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         endpoint = (daemon.stdout.readline() if daemon.stdout else "").strip()
@@ -111,7 +111,7 @@ def compare(runs: int, count: int = 100) -> Iterator[Figure]:
                 measure(theirs, "route53_loop", 1, zone, records(zone, count))
                 measure(theirs_again, "route53_loop", 0, zone, records(zone, count))
         zone = aws.zone()
-        # With marks, 500 records are 1,000.
+        # Each record has a second one, its mark. So these 500 become 1,000.
         aws.playbook("benchmarks/playbooks/route53.yml", 1, zone=zone, records=records(zone, 500))
         for number in range(runs):
             measure(one, "route53", 1, zone, [{"name": f"new{number}.db.{zone}", "type": "A", "values": ["192.0.2.1"]}])

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What each verb costs for one database and for hundreds: time, and requests that Nomad's agent served."""
+"""Measures what each verb costs for one database and for hundreds: time, and requests to Nomad's agent."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from benchmarks.environment import Environment, Run
 from benchmarks.provisioning import fill, new_names, unchanged
 from benchmarks.report import Figure
 
-# One line of the agent's debug log for each request. Traefik's polling is not ours.
+# The agent writes one such line into its debug log for each request. Requests of Traefik and of this measurement do not count.
 SERVED = re.compile(r"http: request complete: method=\w+ path=\"?(/v1/[^\" ]*)")
 NOT_OURS = ("/v1/services?", "/v1/service/postgres?", "/v1/agent/monitor")
-# What the agent says where it had more to log than it could send.
+# The agent sends this when it had to leave lines out.
 DROPPED = re.compile(r"(\d+) logs during monitor request")
-# The log comes a moment later.
+# The log arrives with a delay.
 SETTLE_SECONDS = 2.0
 
 
 class Requests:
-    """Counts what the agent serves, as it says itself. https://developer.hashicorp.com/nomad/api-docs/agent#stream-logs"""
+    """Counts the requests that the agent logs. https://developer.hashicorp.com/nomad/api-docs/agent#stream-logs"""
 
     def __init__(self, env: Environment) -> None:
         token = (env.state_dir / "nomad-bootstrap.token").read_text().strip()
         self.served, self.dropped = 0, 0
         session = requests.Session()
-        # The environment's CA, whatever REQUESTS_CA_BUNDLE says.
+        # Otherwise REQUESTS_CA_BUNDLE would replace the environment's CA.
         session.trust_env = False
         self.log = session.get(
             f"{env.connection['nomad_address']}/v1/agent/monitor",
@@ -52,7 +52,7 @@ class Requests:
                 self.served += 1
 
     def during(self, act: Callable[[], Run]) -> tuple[Run, int, int]:
-        """The run, the requests, and the lines of any kind that the agent left out meanwhile."""
+        """Return the run, the number of requests, and the number of lines of any kind that the agent left out meanwhile."""
         served, dropped = self.served, self.dropped
         run = act()
         time.sleep(SETTLE_SECONDS)
@@ -60,7 +60,7 @@ class Requests:
 
 
 def measure(env: Environment, counts: Sequence[int]) -> Iterator[Figure]:
-    """Each verb at each size, once: what is looked for is how it grows."""
+    """Measure each verb once at each size. The growth is of interest, not the single value."""
     for count in counts:
         env.purge()
         env.drain_pool()
@@ -71,12 +71,12 @@ def measure(env: Environment, counts: Sequence[int]) -> Iterator[Figure]:
         verbs: dict[str, Callable[[], Run]] = {
             "create": lambda names=names: env.provision(names),  # type: ignore[misc]
             "nothing to do": lambda names=names: env.provision(names),  # type: ignore[misc]
-            "list": lambda: env.playbook("list.yml"),
+            "list": lambda: env.playbook("playbooks/list.yml"),
             "change memory": lambda databases=databases: env.playbook(  # type: ignore[misc]
                 "provision.yml", databases=[one | {"memory_max": 320} for one in databases]
             ),
-            "destroy": lambda names=names: env.playbook("destroy.yml", db=names),  # type: ignore[misc]
-            "purge": lambda names=names: env.playbook("destroy.yml", db=names, purge=True),  # type: ignore[misc]
+            "destroy": lambda names=names: env.playbook("playbooks/destroy.yml", db=names),  # type: ignore[misc]
+            "purge": lambda names=names: env.playbook("playbooks/purge.yml", db=names, confirm=env.name),  # type: ignore[misc]
         }
         for verb, act in verbs.items():
             run, served, dropped = log.during(act)

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""pgbench through the URL, against TLS directly to a PostgreSQL of the same image, disk, settings and limits."""
+"""Compares pgbench through the URL with pgbench by TLS directly to a PostgreSQL of the same image, disk, settings and limits."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.infinite.databases.plugins.module_utils.database import server_settings
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import MEBIBYTE
+from ansible_collections.infinite.databases.plugins.module_utils._database.description import server_settings
 from benchmarks.environment import PREFIX, VERSION, BenchError, Environment
 from benchmarks.provisioning import new_names
 from benchmarks.report import Figure, show, wait_quiet
@@ -41,7 +40,7 @@ def run(*arguments: str) -> str:
 
 
 def select_only(target: str, clients: int, seconds: int) -> tuple[float, float]:
-    """Latency in milliseconds, and transactions per second."""
+    """Run pgbench, and return the latency in milliseconds and the transactions per second."""
     threads = str(min(clients, os.cpu_count() or 1))
     out = run("-S", "-n", "-M", "prepared", "-c", str(clients), "-j", threads, "-T", str(seconds), target)
     latency = re.search(r"latency average = ([0-9.]+) ms", out)
@@ -52,7 +51,7 @@ def select_only(target: str, clients: int, seconds: int) -> tuple[float, float]:
 
 
 class Direct:
-    """A PostgreSQL on the node that does its TLS itself, with Traefik's certificate; no Nomad, no Traefik."""
+    """A PostgreSQL on the node without Nomad and Traefik. It does TLS itself, with Traefik's certificate."""
 
     def __init__(self, env: Environment) -> None:
         self.env = env
@@ -83,8 +82,8 @@ class Direct:
         env.node(
             *("docker", "run", "--detach", "--init", f"--name={DIRECT}", f"--publish={DIRECT_PORT}:5432"),
             *("--user=postgres", "--entrypoint=sh", f"--volume={self.directory}:/volume", "--tmpfs=/tmp"),
-            # As the database's job has them; its share of the processors is Docker's default, fifty times that of a database.
-            *(f"--memory={defaults['memory_max']}m", f"--shm-size={max(64, defaults['memory_max'] // 4) * MEBIBYTE}"),
+            # The limits of a database's job. The share of the processors is Docker's default, fifty times that of a database.
+            *(f"--memory={defaults['memory_max']}m", f"--shm-size={defaults['memory_max']}m"),
             *(env.images[VERSION], "-c", script, VERSION),
             *(f"--{key}={value}" for key, value in settings.items()),
         )

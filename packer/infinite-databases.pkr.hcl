@@ -1,8 +1,8 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 #
-# An image of a machine that has all that site.yml would install: docs/packer.md. It is one file, and nothing in it is newer than
-# Packer 1.6.6, so that Debian's Packer takes it as well.
+# An image of a machine with everything that site.yml would install: docs/packer.md. It is one file and uses nothing newer than
+# Packer 1.6.6, so that Debian's Packer can read it.
 
 variable "extra_vars" {
   description = "Variables of the roles, as ansible-playbook's --extra-vars takes them: JSON, or @FILE."
@@ -10,7 +10,7 @@ variable "extra_vars" {
   default     = "{}"
 }
 
-# The source amazon-ebs.image.
+# Variables of the source amazon-ebs.image.
 
 variable "region" {
   description = "Where the image is made. By default $AWS_REGION or $AWS_DEFAULT_REGION."
@@ -24,7 +24,7 @@ variable "region" {
 }
 
 variable "os" {
-  description = "What the image is made from: debian-12 or ubuntu-24.04."
+  description = "The system of the image: debian-12 or ubuntu-24.04."
   type        = string
   default     = "debian-12"
 
@@ -35,7 +35,7 @@ variable "os" {
 }
 
 variable "architecture" {
-  description = "What the image runs on: x86_64 or arm64."
+  description = "The architecture of the image: x86_64 or arm64."
   type        = string
   default     = "x86_64"
 
@@ -52,30 +52,30 @@ variable "instance_type" {
 }
 
 variable "subnet_id" {
-  description = "A subnet with a way out; empty: one of the default VPC."
+  description = "A subnet with access to the Internet; empty: one of the default VPC."
   type        = string
   default     = ""
 }
 
 variable "admin_cidrs" {
-  description = "Who reaches that instance's port 22, while it exists, and needs its temporary key to come in."
+  description = "Who can reach port 22 of that instance while it exists. To log in they also need its temporary key."
   type        = list(string)
   default     = ["0.0.0.0/0"]
 }
 
 variable "disk_size_gb" {
-  description = "The image's root disk. The databases are on another one."
+  description = "The image's root disk. The databases are on another disk."
   type        = number
   default     = 8
 }
 
 variable "kms_key_id" {
-  description = "The key that encrypts the image; empty: the account's default key of EBS."
+  description = "The key that encrypts the image; empty: the account's default key for EBS."
   type        = string
   default     = ""
 }
 
-# The source null.host: the same steps on a machine that is there already.
+# Variables of the source null.host: the same steps on an existing machine.
 
 variable "host" {
   description = "The machine's address."
@@ -84,19 +84,19 @@ variable "host" {
 }
 
 variable "user" {
-  description = "Who may become root there."
+  description = "A user of the machine who may become root."
   type        = string
   default     = "root"
 }
 
 variable "key_file" {
-  description = "The private key that opens it."
+  description = "The private key of that user."
   type        = string
   default     = ""
 }
 
 variable "clean" {
-  description = "Remove what makes it one particular machine, its SSH keys included. An image needs that; a machine in use must not have it."
+  description = "Remove everything that identifies the machine, also its SSH keys. An image needs that; never do it to a machine in use."
   type        = bool
   default     = false
 }
@@ -157,7 +157,7 @@ source "amazon-ebs" "image" {
   ssh_username            = local.base.user
   temporary_key_pair_type = "ed25519"
 
-  # Encrypted from the start, so that the image is, without a copy. Packer 1.6 wants gp3's own iops and throughput written down.
+  # The disk is encrypted from the start, so the image is encrypted without a copy. Packer 1.6 needs gp3's default iops and throughput here.
   launch_block_device_mappings {
     device_name           = local.base.device
     volume_size           = var.disk_size_gb
@@ -180,7 +180,7 @@ source "null" "host" {
 build {
   sources = ["source.amazon-ebs.image", "source.null.host"]
 
-  # By Ansible's own connection, not through a server in Packer. The machine is a new one, whose key nobody knows.
+  # Ansible connects by SSH itself, not through a server in Packer. The machine is new, so nobody knows its host key yet.
   provisioner "ansible" {
     playbook_file    = "${path.root}/image.yml"
     user             = build.User
@@ -189,7 +189,7 @@ build {
     extra_arguments  = ["--extra-vars", var.extra_vars, "--ssh-common-args", "-o UserKnownHostsFile=/dev/null"]
   }
 
-  # Last, so that it finds what Ansible leaves.
+  # This comes last, so that it also removes what Ansible leaves.
   provisioner "shell" {
     except          = var.clean ? [] : ["null.host"]
     script          = "${path.root}/clean.sh"

@@ -11,19 +11,17 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_logs import SPEC, run
+from ansible_collections.infinite.databases.plugins.module_utils._database.logs import run
 from ansible_collections.infinite.databases.plugins.plugin_utils.in_process import InProcessAction
 
 
 class ActionModule(InProcessAction):
-    spec = SPEC
-
     def execute(self, params: dict[str, Any]) -> dict[str, Any]:
         if not params["follow"]:
             return super().execute(params)
-        # Each line as it comes. Ctrl-C is how it ends: the callback infinite.databases.plain passes it on.
+        # Each line is shown as it comes. Ctrl-C, which the callback infinite.databases.plain passes on, ends the following.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        # A connection that Nomad closes is an error like any other, though the callback lets a closed pipe end the run.
+        # The callback lets a closed pipe end the run. But a connection that Nomad closes has to be an error like any other.
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         try:
             with suppress(KeyboardInterrupt):

@@ -11,9 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.infinite.databases.plugins.module_utils import preview
-from ansible_collections.infinite.databases.plugins.module_utils.database import connection_url, job_variables
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import short_time
+from ansible_collections.infinite.databases.plugins.module_utils._database import preview
+from ansible_collections.infinite.databases.plugins.module_utils._database.checks import short_time
+from ansible_collections.infinite.databases.plugins.module_utils._database.description import connection_url, job_variables
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 
@@ -24,7 +24,7 @@ def jobs(
     domain: str,
     namespace: str,
 ) -> list[dict[str, Any]]:
-    """Each database's entry in nomad_job's list."""
+    """Return each database's entry in the list of nomad_job."""
     try:
         return [
             {"id": record["name"], "variables": job_variables(record, defaults, images, domain, namespace)} for record in records
@@ -33,28 +33,34 @@ def jobs(
         raise AnsibleFilterError(str(error)) from None
 
 
-def endpoints(records: Sequence[Mapping[str, Any]], domain: str, port: int) -> list[dict[str, Any]]:
-    """Each database's entry in postgresql_ready's list."""
+def endpoints(
+    records: Sequence[Mapping[str, Any]], domain: str, port: int, allowed_cidrs: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return each database's entry in the list of postgresql_ready. ``allowed_cidrs`` is for databases without their own."""
     return [
         {"host": f"{record['name']}.{domain}", "port": port, "extensions": record["spec"].get("extensions", [])}
+        | {"allowed_cidrs": list(record["spec"].get("allowed_cidrs") or allowed_cidrs)}
         | {key: record[key] for key in ("name", "user", "password")}
         for record in records
     ]
 
 
 def address_record(name: str, address: str) -> dict[str, Any]:
-    """An entry in route53_record's list: the name leads to the address."""
+    """Return the entry in the list of route53_record that leads the name to the address."""
     kind = "AAAA" if ipaddress.ip_address(address).version == 6 else "A"
     return {"name": name, "type": kind, "values": [address]}
 
 
 def address_types(name: str) -> list[dict[str, Any]]:
-    """The entries in route53_record's list that a name's addresses may have, to be removed."""
+    """Return entries in the list of route53_record that remove all address records of a name."""
     return [{"name": name, "type": kind} for kind in ("A", "AAAA")]
 
 
 def dns_records(databases: Sequence[Mapping[str, Any]], domain: str, addresses: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Each database's address record; ``databases`` have name and node, ``addresses`` are the nodes' by name."""
+    """Return each database's address record.
+
+    ``databases`` have name and node; ``addresses`` has each node's address by its name.
+    """
     lost = sorted({database["node"] for database in databases} - set(addresses) - {""})
     if lost:
         raise AnsibleFilterError(
@@ -64,14 +70,17 @@ def dns_records(databases: Sequence[Mapping[str, Any]], domain: str, addresses: 
 
 
 def run_seconds(_value: Any = None) -> float:
-    """Seconds since ansible-playbook was started. A task runs in a child of that process. proc(5), /proc/pid/stat, field 22."""
+    """Return the seconds since ansible-playbook was started. A task runs in a child of that process.
+
+    proc(5), /proc/pid/stat, field 22.
+    """
     with open(f"/proc/{os.getppid()}/stat", encoding="utf-8") as file:
         started = int(file.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
     return round(time.clock_gettime(time.CLOCK_BOOTTIME) - started, 1)
 
 
 def preview_name(key: Any, project: Any = "") -> str:
-    """The name of a pull request's database."""
+    """Return the name of a pull request's database."""
     try:
         return preview.name_of(key, project)
     except ValueError as error:
@@ -79,7 +88,7 @@ def preview_name(key: Any, project: Any = "") -> str:
 
 
 def preview_labels(name: str, given: Any, known: Mapping[str, str] | None = None, source: str = "") -> dict[str, str]:
-    """The labels of a pull request's database."""
+    """Return the labels of a pull request's database."""
     try:
         return preview.labels_of(name, given, known, source)
     except ValueError as error:

@@ -10,9 +10,10 @@ from typing import Any
 
 
 def htpasswd(password: str, user: str) -> str:
-    """A user's line for basic authentication: `user:{SHA}...`, the one form that needs no library.
+    """Return a user's line for basic authentication: `user:{SHA}...`, the only form that needs no library.
 
-    It is fast and has no salt: right for the 190 random bits that role traefik makes, wrong for what a person thinks of.
+    The hash is fast and has no salt. This is safe for the 190 random bits that role traefik makes, but not for a password that a
+    person chose.
     """
     digest = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
     return f"{user}:{{SHA}}{base64.b64encode(digest).decode()}"

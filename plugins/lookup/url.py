@@ -9,7 +9,7 @@ short_description: The connection strings of databases
 version_added: 0.1.0
 description:
   - Reads databases' credentials from Nomad and returns a PostgreSQL connection string for each.
-  - A stopped database has one, a destroyed one is refused.
+  - A stopped database has a connection string, too. A destroyed database is refused.
   - The strings contain passwords; use C(no_log) where a task shows its arguments.
 options:
   _terms:
@@ -18,25 +18,26 @@ options:
     elements: str
     required: true
   masked:
-    description: Show C(********) in the password's place.
+    description: Show C(********) in place of the password.
     type: bool
     default: false
   role:
-    description: The role whose credentials are in it.
+    description: The role whose credentials are used.
     type: str
     choices: [owner, rw, ro]
     default: owner
     vars:
       - name: database_role
   form:
-    description: A URL, or C(KEY=value) lines for a C(.env) file, with the URL as C(DATABASE_URL) and libpq's own variables.
+    description: >-
+      A URL, or C(KEY=value) lines for a C(.env) file: the URL as C(DATABASE_URL), Java's URL as C(JDBC_DATABASE_URL), and
+      libpq's own variables.
     type: str
     choices: [url, env]
     default: url
   domain:
-    description: The environment's domain.
+    description: The environment's domain. It is required; the environment's C(connection.yml) sets it.
     type: str
-    required: true
     vars:
       - name: database_domain
   port:
@@ -46,7 +47,7 @@ options:
     vars:
       - name: database_port
   ca_cert:
-    description: The CA that clients trust. Empty where the certificate is a public one.
+    description: The CA that clients trust. Empty if the certificate is a public one.
     type: str
     default: ""
     vars:
@@ -58,8 +59,9 @@ options:
     vars:
       - name: database_namespace
   nomad_address:
-    description: Nomad's address.
-    type: str
+    description: Nomad's address, or its servers' addresses, of which the next is asked if one does not answer. It is required.
+    type: list
+    elements: str
     vars:
       - name: nomad_address
     env:
@@ -105,7 +107,7 @@ options:
     env:
       - name: NOMAD_REGION
   nomad_tls_server_name:
-    description: The name that Nomad's certificate must have, where that differs from the address.
+    description: The name that Nomad's certificate (with several servers, each certificate) must have, if it is not the address.
     type: str
     vars:
       - name: nomad_tls_server_name
@@ -131,22 +133,36 @@ _raw:
   elements: str
 """
 
+from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.infinite.databases.plugins.module_utils.database import connection_environment, connection_url
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_name
-from ansible_collections.infinite.databases.plugins.module_utils.database_record import read_record
+from ansible_collections.infinite.databases.plugins.module_utils._database.checks import check_name
+from ansible_collections.infinite.databases.plugins.module_utils._database.description import connection_environment, connection_url
+from ansible_collections.infinite.databases.plugins.module_utils._database.record import read_record
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.servers import Servers
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InfiniteError, NomadNotFound
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, values
+
+NEEDED = {"database_domain": "domain", "nomad_address": "nomad_address"}
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         options = self.get_options()
+        # The directory belongs to this run, and is removed at its end.
+        Servers.memory = Path(constants.DEFAULT_LOCAL_TMP) / "nomad-server"
+        lacking = [variable for variable, option in NEEDED.items() if not options[option]]
+        if lacking:
+            environment = (variables or {}).get("environment_name") or "local"
+            raise AnsibleLookupError(
+                f"{' and '.join(lacking)} not set: the connection to environment '{environment}' was not loaded; first import role "
+                "infinite.databases.environment with tasks_from: connection in the same play, or set the variables"
+            )
         try:
             client = NomadClient(options | {"nomad_namespace": options["namespace"]})
             return values(client.map(lambda name: self._url(client, name, options), self._flatten(terms)))

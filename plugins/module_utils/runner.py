@@ -1,8 +1,8 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a module is, apart from its documentation: an argument spec and a function.
+"""The form of all modules of this collection: apart from its documentation, a module is an argument spec and a function.
 
-It runs in a module process (main) or in Ansible's own (plugin_utils/in_process.py).
+A module runs in a process of its own (main) or in Ansible's process (plugin_utils/in_process.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
 
 
 def with_defaults(argument_spec: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:
-    """A module's parameters as another part of this collection gives them."""
+    """Return a module's parameters, with defaults, for a call from another part of this collection."""
     return {option: rules.get("default") for option, rules in argument_spec.items()} | dict(params)
 
 
@@ -30,12 +30,12 @@ class ModuleSpec:
     required_one_of: Sequence[Sequence[str]] = field(default=())
     required_if: Sequence[Sequence[Any]] = field(default=())
     required_by: Mapping[str, Any] = field(default_factory=dict)
-    # The parameters hold secrets that a result may have to contain: instead of masking every string in the result that
-    # resembles one of them (no_log, which also masks a name that is part of a secret), the parameters are never shown.
+    # Whether the parameters hold secrets that the result may have to contain. With no_log, Ansible would mask every string in the
+    # result that resembles a secret, even a name that is a part of one. So the parameters are never shown instead.
     hide_parameters: bool = False
 
     def rules(self) -> dict[str, Any]:
-        """The constraints between options, as ArgumentSpecValidator and AnsibleModule take them."""
+        """Return the constraints between options, for ArgumentSpecValidator and AnsibleModule."""
         return {
             "mutually_exclusive": self.mutually_exclusive,
             "required_together": self.required_together,
@@ -45,18 +45,18 @@ class ModuleSpec:
         }
 
     def execute(self, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-        """The result, or the failed result: the one place where our errors become Ansible's."""
+        """Run the module and return its result. Only here, our errors become failed results of Ansible."""
         try:
             return {"changed": False} | self.run(params, check_mode)
         except InfiniteError as error:
             return {"changed": False} | error.result | {"failed": True, "msg": str(error)}
 
     def invocation(self, params: dict[str, Any]) -> dict[str, Any]:
-        """What the result says of the parameters."""
+        """Return the part of the result that shows the parameters."""
         return {"invocation": {"module_args": {} if self.hide_parameters else params}}
 
     def main(self) -> None:
-        """Be a module process."""
+        """Run as a module's process."""
         from ansible.module_utils.basic import AnsibleModule
 
         module = AnsibleModule(

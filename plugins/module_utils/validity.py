@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Certificates that are not valid now: the only ones that a wrong clock, and no wrong CA, makes untrusted."""
+"""Recognizes certificates that are not valid now. The reason for this may be a wrong clock, and never a wrong CA."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REASON = re.compile(r"certificate (is not yet valid|has expired)")
 
 
 def not_valid_now(text: str) -> str | None:
-    """What OpenSSL's words say of a certificate's dates, and what to do; None where they say something else."""
+    """Return a message if OpenSSL's text says that a certificate is not valid now; otherwise None."""
     reason = REASON.search(text)
     if not reason:
         return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_confirm
-short_description: See whether databases were ended while they were provisioned
+short_description: Check whether databases were ended while they were provisioned
 version_added: 0.1.0
 description:
-  - The last step of provisioning. Where somebody else destroyed or erased a database meanwhile, its job is ended again, so that
-    nothing is left half done.
+  - This is a last step of provisioning. If somebody else destroyed or erased a database meanwhile, the module ends its job again,
+    so that nothing is left half done.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -46,7 +46,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See that nobody ended them meanwhile
+- name: Check that nobody ended the databases meanwhile
   infinite.databases.database_confirm:
     nomad_namespace: databases
     databases: "{{ claimed.states }}"
@@ -54,12 +54,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 erased:
-  description: The databases that were or are being erased.
+  description: The databases that another run has erased or is erasing.
   returned: success
   type: list
   elements: str
 destroyed:
-  description: The databases that were destroyed, with their data kept.
+  description: The databases that another run has destroyed; their data is kept.
   returned: success
   type: list
   elements: str
@@ -69,7 +69,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_confirm import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.confirm import SPEC
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_expire
-short_description: End what is past its time
+short_description: End databases and passwords that are past their time
 version_added: 0.1.0
 description:
-  - Destroys databases whose ttl is over, erases those that were destroyed for longer than the retention time, and ends old
+  - Destroys databases whose ttl is over, erases databases that were destroyed longer ago than the retention time, and ends old
     passwords whose overlap is over.
   - Protected databases stay.
 extends_documentation_fragment:
@@ -22,7 +22,7 @@ attributes:
     description: There is nothing to compare.
   idempotent:
     support: full
-    description: What has ended is let alone.
+    description: What has ended already is skipped.
 options:
   retention:
     description: How long a destroyed database is kept, such as V(7d).
@@ -33,7 +33,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: End what is past its time
+- name: End databases and passwords that are past their time
   infinite.databases.database_expire:
     nomad_namespace: databases
     retention: 7d
@@ -46,18 +46,18 @@ destroyed:
   type: list
   elements: str
 erased:
-  description: The databases that are no more.
+  description: The databases that were erased.
   returned: always
   type: list
   elements: str
 passwords:
-  description: The databases of which an old password ended.
+  description: The databases whose old passwords were ended.
   returned: always
   type: list
   elements: str
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_expire import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.expire import SPEC
 
 
 def main() -> None:

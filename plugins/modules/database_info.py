@@ -5,10 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_info
-short_description: Tell which databases there are
+short_description: List the databases
 version_added: 0.1.0
 description:
-  - Lists the databases, and how many prepared volumes wait for new ones, in four requests however many there are.
+  - Lists the databases, and counts the prepared volumes that wait for new ones. It takes four requests for any number of databases.
 extends_documentation_fragment:
   - infinite.databases.nomad
   - infinite.databases.place
@@ -24,15 +24,19 @@ attributes:
     description: Reads only.
 options:
   details:
-    description: Read each database's record as well, a request for each.
+    description: Read each database's record as well, which takes one request for each database.
     type: bool
     default: false
   retention:
-    description: How long a destroyed database is kept. It decides what is C(due).
+    description: How long a destroyed database is kept. The value of C(due) depends on it.
     type: str
     default: 7d
   statistics:
     description: Ask each running server for its size and connections, by its host name. Needs O(details) and O(domain).
+    type: bool
+    default: false
+  backups:
+    description: Read what the nodes' backup agents say of each database. Needs O(details). It costs a request for each node.
     type: bool
     default: false
   names:
@@ -65,12 +69,47 @@ databases:
       type: str
     state:
       description: >-
-        V(running), V(starting), V(failed), or V(stopped) where its data and credentials wait for it to be started again.
-        With O(statistics) also V(read-only), and V(closed) where its logins are ended: the host's disk is nearly full
-        because of it.
+        V(running), V(starting), V(failing) if its server ends again and again, V(failed), V(no room) if no node can take it,
+        or V(stopped) if it was stopped and its data and credentials are kept.
+        With O(statistics) also V(read-only), and V(closed) if nobody may log in. In both states the host's disk is nearly full
+        because of this database.
+      type: str
+    reason:
+      description: >-
+        Why the database does not run although it should, from its log or from Nomad; empty if it runs. This is returned with
+        O(details).
+      type: str
+    backup:
+      description: >-
+        The database's backups. This is returned with O(backups).
+      type: dict
+      contains:
+        last:
+          description: When the newest backup was finished, in seconds since 1970; none if there is no backup.
+          type: int
+        oldest:
+          description: The first moment that can be restored, in seconds since 1970; none if there is no backup.
+          type: int
+        backups:
+          description: The backups, oldest first, as M(infinite.databases.database_backup) returns one.
+          type: list
+          elements: dict
+        pending:
+          description: Bytes of the write-ahead log that wait to be archived; none if no agent knows the database.
+          type: int
+        pending_since:
+          description: Since when they wait, in seconds since 1970; none if nothing waits.
+          type: float
+        alarm:
+          description: What is wrong; empty if nothing is, or if the database is left out of the backups.
+          type: str
+    notice:
+      description: >-
+        What is wrong with the database although it runs, such as C(out of memory 3 times since its start); empty if nothing is
+        known to be. This is returned with O(details).
       type: str
     host:
-      description: Its host name. This and what follows is empty where Nomad has forgotten a stopped job.
+      description: Its host name. This key and the following ones are empty if Nomad has forgotten a stopped job.
       type: str
     version:
       description: The major version of PostgreSQL.
@@ -79,22 +118,22 @@ databases:
       description: The name of its dynamic host volume.
       type: str
     node:
-      description: The name of the Nomad node that has the volume, and so runs the database.
+      description: The name of the Nomad node that has the volume and therefore runs the database.
       type: str
     user:
-      description: The login that the database's URL names. This and what follows is there with O(details).
+      description: The login in the database's URL. This key and the following ones are returned with O(details).
       type: str
     roles:
-      description: For each role the C(user) that its URL names, and when an old password is C(ending), if one still works.
+      description: For each role the C(user) in its URL, and when an old password is C(ending), if one still works.
       type: dict
     labels:
       description: Its labels.
       type: dict
     description:
-      description: What else was asked for.
+      description: The other keys that were asked for.
       type: dict
     created:
-      description: When it was made. All times are seconds since 1970.
+      description: When the database was made. All times are seconds since 1970.
       type: int
     expires:
       description: When its ttl is over, if it has one.
@@ -106,20 +145,33 @@ databases:
       description: When its retention time is over, if it was destroyed.
       type: int
     due:
-      description: V(destroy) where its ttl is over, V(erase) where its retention time is over, else empty.
+      description: V(destroy) if its ttl is over, V(erase) if its retention time is over, otherwise empty.
       type: str
     size:
       description:
-        - The size of its data in bytes. This and what follows is there with O(statistics), and empty where no answer came soon.
+        - The size of its data in bytes. This key and the following ones are returned with O(statistics). They are empty if the
+          server did not answer soon.
       type: int
     connections:
       description: How many clients are connected.
       type: int
     connection_limit:
-      description: How many may be.
+      description: How many clients may be connected.
       type: int
     started:
       description: When its server was started.
+      type: int
+    extensions:
+      description: The extensions that the database has.
+      type: list
+      elements: str
+    out_of_memory:
+      description:
+        - How often the kernel has ended a process of its server for lack of memory, since the server was started. Empty also if the
+          server was started by an older version of this collection.
+      type: int
+    memory_used:
+      description: The memory in use in bytes, including what the kernel caches of the database's files.
       type: int
 missing:
   description: The O(names) that no database has.
@@ -136,7 +188,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_info import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.info import SPEC
 
 
 def main() -> None:

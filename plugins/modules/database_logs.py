@@ -8,7 +8,8 @@ module: database_logs
 short_description: Read a database's log
 version_added: 0.1.0
 description:
-  - Returns the last lines of a database's log, or shows new ones as they come, across restarts and the log's rotation.
+  - Returns the last lines of a database's log. It can also show new lines as they come; it continues when the server restarts and
+    when the log is rotated.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -27,17 +28,17 @@ options:
     type: str
     required: true
   lines:
-    description: How many of its last lines.
+    description: How many of the log's last lines to return.
     type: int
     default: 50
   follow:
     description:
-      - Go on with new lines until the database is stopped, O(seconds) are over, or Ctrl-C. They are shown at once, and are in the
-        result only where the task runs as a module's process.
+      - Then show new lines until the database is stopped, O(seconds) are over, or Ctrl-C is pressed. The lines are shown at once.
+        They are in the result only if the task runs as a module's process.
     type: bool
     default: false
   seconds:
-    description: End following after so many seconds; V(0) for never.
+    description: Stop following after so many seconds; V(0) for never.
     type: int
     default: 0
 author:
@@ -55,7 +56,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lines:
-  description: The lines; empty where they were shown already.
+  description: The lines; empty if they were shown already.
   returned: success
   type: list
   elements: str
@@ -65,7 +66,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_logs import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.logs import SPEC
 
 
 def main() -> None:

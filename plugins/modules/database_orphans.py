@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_orphans
-short_description: Remove what interrupted runs left behind without a record
+short_description: Remove what interrupted runs left behind
 version_added: 0.1.0
 description:
-  - Volumes that were claimed for databases that never were go back to the pool. What only a database's job reads, and jobs on
-    volumes that are no more, are removed where there is no such database. Transfers that nobody attends to are ended.
-  - Nothing that may hold data is touched, and no run in progress is disturbed.
+  - Gives volumes back to the pool that were claimed for databases that were never made. If a database does not exist, removes the
+    variables that only its job reads, and its job if the job's volume is gone. Ends transfers that no run attends to any more.
+  - Touches nothing that may hold data, and disturbs no run in progress.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -22,14 +22,16 @@ attributes:
     description: There is nothing to compare.
   idempotent:
     support: full
-    description: Where there is nothing left behind, nothing is changed.
+    description: If nothing was left behind, nothing is changed.
 options:
   age:
     description: Seconds after which a claimed volume that no database has goes back to the pool.
     type: float
     default: 900.0
   names:
-    description: Names, of hosts entries for instance, that were read before this is run and of which to tell which no database has.
+    description:
+      - Names, such as those in a hosts file. RV(unknown) returns the ones that no database has.
+      - Read the names before this module is run. A database that is made later could otherwise be taken for one that is gone.
     type: list
     elements: str
     default: []
@@ -45,17 +47,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 jobs:
-  description: Jobs that were forgotten.
+  description: Jobs that were removed.
   returned: success
   type: list
   elements: str
 credentials:
-  description: Databases that are gone, and of which what their jobs read was deleted.
+  description: Databases that are gone, and whose variables for their jobs were deleted.
   returned: success
   type: list
   elements: str
 transfers:
-  description: Databases of which a transfer was ended that nobody attends to any more.
+  description: Databases whose transfer was ended, because no run attended to it any more.
   returned: success
   type: list
   elements: str
@@ -65,12 +67,12 @@ volumes:
   type: list
   elements: str
 unexplained:
-  description: Jobs whose volume is there and whose record is not. They are let alone, since there may be data.
+  description: Jobs whose volume exists, but whose record is missing. They are skipped, because the volume may hold data.
   returned: success
   type: list
   elements: str
 unknown:
-  description: Those of O(names) that no database has.
+  description: The O(names) that no database has.
   returned: success
   type: list
   elements: str
@@ -80,7 +82,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_orphans import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.orphans import SPEC
 
 
 def main() -> None:

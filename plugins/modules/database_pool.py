@@ -8,11 +8,11 @@ module: database_pool
 short_description: Keep volumes ready for new databases
 version_added: 0.1.0
 description:
-  - Makes dynamic host volumes and registers Nomad batch jobs that initialise a PostgreSQL cluster on each, so that as
-    many as O(size) says wait for databases to come.
-  - Volumes on nodes where Nomad places no jobs, such as those that are down or drained, do not count and are let alone.
-  - Returns volumes to the pool that a run claimed but never used because it was interrupted, and removes jobs that
-    have nothing left to tell.
+  - Makes dynamic host volumes and registers Nomad batch jobs that initialise a PostgreSQL cluster on each volume, until O(size)
+    volumes wait for new databases.
+  - Skips volumes on nodes where Nomad places no jobs, such as nodes that are down or drained. These volumes do not count.
+  - Gives volumes back to the pool that an interrupted run claimed but never used, and removes finished jobs that are no longer
+    needed.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -39,7 +39,7 @@ options:
     type: str
     required: true
   wait:
-    description: Wait until the new volumes are ready, rather than leave them to Nomad.
+    description: Wait until the new volumes are ready, instead of leaving them to Nomad.
     type: bool
     default: false
   wait_timeout:
@@ -56,20 +56,20 @@ EXAMPLES = r"""
     nomad_namespace: databases
     size: {"17": 3}
     images: {"17": "postgres:17.6"}
-    pool_job: "{{ lookup('ansible.builtin.file', 'pool.nomad.hcl') }}"
+    pool_job: "{{ lookup('infinite.databases.nomad_job_file', 'pool.nomad.hcl') }}"
 """
 
 RETURN = r"""
 ready:
-  description: How many volumes wait, ready, for each major version.
+  description: How many volumes of each major version are ready and wait.
   returned: success
   type: dict
 created:
-  description: How many were created of each major version.
+  description: How many volumes of each major version were created.
   returned: success
   type: dict
 returned:
-  description: The volumes whose claim was taken back.
+  description: The volumes that were given back to the pool.
   returned: success
   type: list
   elements: str
@@ -84,7 +84,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_pool import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.pool import SPEC
 
 
 def main() -> None:

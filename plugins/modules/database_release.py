@@ -8,21 +8,21 @@ module: database_release
 short_description: Stop, destroy or erase databases
 version_added: 0.1.0
 description:
-  - Stops databases, keeping their data and credentials, or erases these for ever.
+  - Stops databases and keeps their data and credentials, or erases data and credentials for ever.
   - Waits until the servers have ended.
-  - Where a protected database is to be destroyed or erased, nothing at all is changed.
+  - If one of the databases to be destroyed or erased is protected, nothing at all is changed.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
   check_mode:
     support: full
-    description: Reports what would be stopped and erased, and refuses what is protected.
+    description: Reports what would be stopped and erased, and refuses protected databases.
   diff_mode:
     support: none
     description: There is nothing to compare.
   idempotent:
     support: full
-    description: A database that does not exist, or is stopped already, is left alone.
+    description: A database that does not exist, or is already stopped, is skipped.
 options:
   names:
     description: The databases' names.
@@ -32,15 +32,17 @@ options:
   state:
     description:
       - V(stopped) ends the server and keeps everything.
-      - V(destroyed) does the same, and notes when, so that it can be erased once a retention time is over. Provisioning the
-        name again brings it back until then.
+      - V(destroyed) does the same and notes the time, so that the database can be erased once a retention time is over. Until
+        then, provisioning the name again brings the database back.
       - V(erased) ends the server and erases data and credentials.
-      - A protected database can be stopped only.
+      - A protected database can only be stopped.
     type: str
     choices: [stopped, destroyed, erased]
     default: destroyed
   due_retention:
-    description: Only end what is due, at the moment when it is ended, with a retention time such as C(7d).
+    description: >-
+      A retention time, such as C(7d). If it is given, a database is ended only if it is due, which is checked again at the moment
+      when it is ended.
     type: str
 author:
   - Infinite Databases contributors (@infinite-databases)
@@ -67,12 +69,12 @@ stopped:
   type: list
   elements: str
 erased:
-  description: The databases that are no more.
+  description: The databases that were erased.
   returned: success
   type: list
   elements: str
 missing:
-  description: The names that no database has; with O(due_retention), also of those that are no longer due.
+  description: The names that no database has; with O(due_retention), also the names of databases that are no longer due.
   returned: success
   type: list
   elements: str
@@ -82,7 +84,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_release import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.release import SPEC
 
 
 def main() -> None:

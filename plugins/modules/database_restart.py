@@ -8,7 +8,7 @@ module: database_restart
 short_description: Restart databases' servers
 version_added: 0.1.0
 description:
-  - Restarts the servers in place, all at once, and waits until each has started anew. PostgreSQL's fast shutdown ends the sessions.
+  - Restarts the servers in place, all at once, and waits until each has started again. PostgreSQL's fast shutdown ends sessions.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -20,7 +20,7 @@ attributes:
     description: There is nothing to compare.
   idempotent:
     support: none
-    description: Each run restarts.
+    description: Each run restarts the servers.
 options:
   names:
     description: The databases' names. All of them must be running, or nothing is restarted.
@@ -50,7 +50,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_restart import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.restart import SPEC
 
 
 def main() -> None:

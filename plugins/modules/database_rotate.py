@@ -8,10 +8,11 @@ module: database_rotate
 short_description: Give databases' roles new passwords
 version_added: 0.1.0
 description:
-  - Gives a role of each database a new login and password, which the database's URL names as soon as the server is seen to take
-    it. The old login works until the overlap is over. No session ends before then, and no server is restarted.
-  - Where one of several databases cannot be changed, none is.
-  - A role has two logins, which take turns. Both act as the same PostgreSQL role, so that what one makes belongs to both.
+  - Gives a role of each database a new login and password. The database's URL has them as soon as the server was seen to accept
+    them. The old login works until the overlap is over. Until then, no session ends and no server is restarted.
+  - If one of several databases cannot be changed, none is changed.
+  - A role has two logins, which take turns. Both act as the same PostgreSQL role, so an object that one of them makes belongs to
+    both.
 extends_documentation_fragment:
   - infinite.databases.nomad
   - infinite.databases.place
@@ -25,7 +26,8 @@ attributes:
   idempotent:
     support: partial
     description:
-      - V(rotated) makes a new password each time, but finishes what was interrupted. The others change nothing again.
+      - V(rotated) makes a new password each time, but finishes a rotation that was interrupted. The other states change nothing in
+        a second run.
 options:
   names:
     description: The databases' names.
@@ -43,7 +45,7 @@ options:
     default: 24h
   state:
     description:
-      - V(rotated) makes a new password, and needs O(domain). It fails while an old one of the role still works.
+      - V(rotated) makes a new password, and needs O(domain). It fails while an old password of the role still works.
       - V(ended) ends the old password of the role now. Its sessions are closed.
       - V(expired) ends the old passwords of all roles whose overlap is over.
     type: str
@@ -51,12 +53,12 @@ options:
     default: rotated
   skip_rotated:
     description:
-      - With V(rotated), let those alone whose old password still works, rather than fail.
-      - So an interrupted run can be repeated.
+      - With V(rotated), skip databases whose old password still works, instead of failing.
+      - This way, an interrupted run can be repeated.
     type: bool
     default: false
   timeout:
-    description: Seconds until the servers must take the new passwords.
+    description: Seconds within which the servers must accept the new passwords.
     type: float
     default: 60
 author:
@@ -70,6 +72,7 @@ EXAMPLES = r"""
     names: [mydb]
     overlap: 2h
     domain: db.example.com
+    port: "{{ database_port }}"
     ca_cert: "{{ database_ca_cert }}"
 """
 
@@ -79,13 +82,17 @@ names:
   returned: success
   type: list
   elements: str
+users:
+  description: For each database the user that logs in with the new password. A role has two users, which take turns.
+  returned: success
+  type: dict
 api_calls:
   description: How many requests were sent to Nomad.
   returned: success
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_rotate import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.rotate import SPEC
 
 
 def main() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_routes
-short_description: Keep databases' names from leading elsewhere
+short_description: Remove routes that lead databases' names elsewhere
 version_added: 0.1.0
 description:
-  - Compares the service registrations, which Traefik makes its routes of, with the databases that there are.
-  - A job that is no database's and has a route is stopped, not purged, and its registrations are removed. Registrations of servers
-    that were replaced are removed.
-  - Databases that run without a registration are reported. M(infinite.databases.database_restart) brings it back, as
-    Nomad registers a service when its task starts.
+  - Compares the service registrations, from which Traefik makes its routes, with the existing databases.
+  - If a job has a route but belongs to no database, the job is stopped, not purged, and its registrations are removed.
+    Registrations of servers that were replaced are removed.
+  - Databases that run without a registration are reported. M(infinite.databases.database_restart) restores the registration,
+    because Nomad registers a service when its task starts.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -24,10 +24,10 @@ attributes:
     description: What differs is in the result.
   idempotent:
     support: full
-    description: Changes nothing where each route leads to its database.
+    description: Changes nothing if each route leads to its database.
 options:
   names:
-    description: The databases that shall run. Others that have a record are let alone.
+    description: The databases that should run. Other databases that have a record are skipped.
     type: list
     elements: str
     required: true
@@ -36,7 +36,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Remove routes that are nobody's, and find databases without one
+- name: Remove routes that belong to no database, and find databases without a route
   infinite.databases.database_routes:
     nomad_namespace: databases
     names: [mydb, mydb-copy]
@@ -44,17 +44,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 foreign:
-  description: For each C(job) that was stopped the C(hosts) that it had routes for.
+  description: For each C(job) that was stopped, the C(hosts) that it had routes for.
   returned: success
   type: list
   elements: dict
 stale:
-  description: The databases of which registrations of former servers were removed.
+  description: The databases whose former servers' registrations were removed.
   returned: success
   type: list
   elements: str
 missing:
-  description: The databases that run and have no registration, so that no name leads to them.
+  description: The databases that run without a registration, so that nobody reaches them by their names.
   returned: success
   type: list
   elements: str
@@ -64,7 +64,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_routes import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.routes import SPEC
 
 
 def main() -> None:

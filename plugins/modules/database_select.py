@@ -8,8 +8,8 @@ module: database_select
 short_description: Find the databases that a task is about
 version_added: 0.1.0
 description:
-  - Finds databases by their names or by their labels, and refuses those that are in no state for what is to be done.
-  - Everything that is wrong is in one message, before anything is changed.
+  - Finds databases by their names or by their labels, and refuses databases whose state does not suit the task.
+  - Reports all problems in one message, before anything is changed.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -28,17 +28,20 @@ options:
     type: raw
   labels:
     description:
-      - The databases that have all of these labels, a mapping or V(team=web,tier=dev). It costs a request for each database.
+      - The databases that have all of these labels, a mapping or V(team=web,tier=dev). This takes one request for each database.
     type: raw
   states:
     description:
-      - The states in which a database may be. One in another state is refused if it was named, and let alone if it has the labels.
+      - The states in which a database may be. A database in another state is refused if it was named, and skipped if it was found
+        by its labels.
     type: list
     elements: str
-    choices: [running, starting, failed, stopped, destroyed]
-    default: [running, starting, failed, stopped, destroyed]
+    choices: [running, starting, failed, no room, stopped, destroyed]
+    default: [running, starting, failed, no room, stopped, destroyed]
   missing:
-    description: Refuse names that no database has and labels that match none, or only tell.
+    description: >-
+      Whether a name that no database has, or labels that match no database, fail the module (V(refuse)) or are only reported
+      (V(tell)).
     type: str
     choices: [refuse, tell]
     default: refuse
@@ -57,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 databases:
-  description: What was found, as descriptions that have no more than a C(name).
+  description: The databases that were found, as descriptions that have only a C(name).
   returned: success
   type: list
   elements: dict
@@ -71,7 +74,7 @@ missing:
   type: list
   elements: str
 notes:
-  description: What is to be said of those that are let alone, a line each.
+  description: A line for each database, name or set of labels that is skipped, with the reason.
   returned: success
   type: list
   elements: str
@@ -81,7 +84,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_select import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.select import SPEC
 
 
 def main() -> None:

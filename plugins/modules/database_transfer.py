@@ -8,26 +8,26 @@ module: database_transfer
 short_description: Copy a database into another, here or elsewhere
 version_added: 0.1.0
 description:
-  - Copies all of a database into another, in one transaction, by C(pg_dump) and C(pg_restore) in a Nomad job on the node of a
-    database of this environment. Nothing of the data passes through the controller. A transfer that fails or is interrupted
-    leaves the target as it was.
-  - The source, the target or both are databases of this environment. The job runs beside the target, or else the source.
-  - The owner of all objects is the target's user. Privileges, publications, subscriptions and event triggers are not copied, and
-    extensions have to be there.
-  - Extensions that the target lacks, a target that is not empty, and versions that do not fit are found before anything is changed.
+  - Copies a whole database into another in one transaction. A Nomad job runs C(pg_dump) and C(pg_restore) on the node of a
+    database of this environment. None of the data passes through the controller. If a transfer fails or is interrupted, the
+    target stays as it was.
+  - The source, the target or both are databases of this environment. The job runs on the target's node, or else on the source's.
+  - The target's user owns all copied objects. Privileges, publications, subscriptions and event triggers are not copied. The
+    target has to have the extensions already.
+  - Before anything is changed, the module checks that the target has the extensions and is empty, and that the versions fit.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
   check_mode:
     support: partial
-    description: Tells what would be copied.
-    details: A database elsewhere is not connected to.
+    description: Reports what would be copied.
+    details: The module does not connect to a database elsewhere.
   diff_mode:
     support: none
-    description: The change is a database.
+    description: The change is a whole database.
   idempotent:
     support: none
-    description: Each run copies; without O(replace), the second one finds a target that is not empty.
+    description: Each run copies. Without O(replace), the second run fails, because the target is not empty.
 options:
   source:
     description:
@@ -60,11 +60,12 @@ options:
       - A file with the CA (PEM) that signed the certificate of the URL's server. By default the CAs that the controller trusts.
     type: path
   replace:
-    description: Drop all that the target's user owns in it, in the same transaction. Without it, the target must be empty.
+    description: >-
+      Drop all that the target's user owns in the target, in the same transaction. If V(false), the target must be empty.
     type: bool
     default: false
   without_extensions:
-    description: Extensions of the source that the target may lack.
+    description: Extensions of the source that the target does not need.
     type: list
     elements: str
     default: []
@@ -85,7 +86,7 @@ options:
     type: int
     default: 5432
   ca_cert:
-    description: The CA that the environment's clients trust. Empty where the certificate is a public one.
+    description: The CA that the environment's clients trust. Empty if the certificate is a public one.
     type: str
     default: ""
 author:
@@ -99,7 +100,7 @@ EXAMPLES = r"""
     source: mydb
     target: mydb-copy
     images: "{{ database_images }}"
-    transfer_job: "{{ lookup('ansible.builtin.file', 'transfer.nomad.hcl') }}"
+    transfer_job: "{{ lookup('infinite.databases.nomad_job_file', 'transfer.nomad.hcl') }}"
     domain: "{{ database_domain }}"
 """
 
@@ -125,16 +126,16 @@ source_bytes:
   returned: success, not in check mode
   type: int
 seconds:
-  description: How long it took.
+  description: How long the copy took.
   returned: success, not in check mode
   type: float
 progress:
-  description: What was shown meanwhile.
+  description: The lines of progress that were shown.
   returned: success, not in check mode
   type: list
   elements: str
 found:
-  description: Tables and bytes of those ends that are databases of this environment.
+  description: Tables and bytes of the source and of the target, for each of them that is a database of this environment.
   returned: in check mode
   type: dict
 api_calls:
@@ -143,7 +144,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_transfer import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._transfer.transfer import SPEC
 
 
 def main() -> None:

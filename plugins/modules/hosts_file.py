@@ -8,9 +8,9 @@ module: hosts_file
 short_description: Manage host names in the hosts file
 version_added: 0.1.0
 description:
-  - Adds names to a marked block of the hosts file or removes them from it. Names that resolve to the address already
-    are left to the resolver.
-  - Several runs at once are safe, each adding its own names, which M(ansible.builtin.blockinfile) cannot do.
+  - Adds names to a marked block of the hosts file, or removes names from it. If a name already resolves to its address, it is not
+    added.
+  - Several runs may change the block at the same time, each for its own names. M(ansible.builtin.blockinfile) cannot do that.
 attributes:
   check_mode:
     support: full
@@ -20,7 +20,7 @@ attributes:
     description: Shows the file before and after.
   idempotent:
     support: full
-    description: Names that are there are left alone.
+    description: Names that are already in the block stay as they are.
 options:
   names:
     description: The host names.
@@ -28,24 +28,25 @@ options:
     elements: str
     default: []
   address:
-    description: The address that they lead to. Needed for O(state=present).
+    description: The address of the names. Needed for O(state=present).
     type: str
   addresses:
-    description: The addresses of names that lead elsewhere, by name.
+    description: For names with another address, the address by name.
     type: dict
     default: {}
   state:
-    description: Whether the names shall be there.
+    description: Whether the names should be in the block.
     type: str
     choices: [present, absent]
     default: present
   all:
     description:
-      - The list is complete. With O(state=present), remove names that are not in it; with O(state=absent), remove the whole block.
+      - Whether O(names) is complete. If so, O(state=present) removes all other names from the block, and O(state=absent) removes
+        the whole block.
     type: bool
     default: false
   marker:
-    description: What tells this block from others, such as the environment's name.
+    description: A text that distinguishes this block from others, such as the environment's name.
     type: str
     required: true
   path:
@@ -72,7 +73,7 @@ names:
   elements: list
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.hosts_file import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.hosts_file import SPEC
 
 
 def main() -> None:

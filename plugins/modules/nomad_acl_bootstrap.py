@@ -8,9 +8,9 @@ module: nomad_acl_bootstrap
 short_description: Bootstrap Nomad's ACL system
 version_added: 0.1.0
 description:
-  - Makes the first management token, with a secret that the operator chose beforehand, so that an interrupted run can be repeated.
+  - Makes the first management token. The operator chooses its secret beforehand, so that an interrupted run can be repeated.
   - Waits for a server that was just started to answer and to elect a leader.
-  - Uses no token of its own; O(nomad_token) and O(nomad_token_file) are ignored.
+  - Needs no token; O(nomad_token) and O(nomad_token_file) are ignored.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -19,13 +19,13 @@ attributes:
     description: Reports what would change, and changes nothing.
   diff_mode:
     support: none
-    description: There is nothing to show but a secret.
+    description: The only change is a secret.
   idempotent:
     support: full
     description: A second run with the same secret changes nothing; another secret is an error.
 options:
   secret:
-    description: The secret of the first token, a UUID. Keep it safe before this module is called.
+    description: The secret of the first token, a UUID. Store it in a safe place before this module is called.
     type: str
     required: true
   wait_timeout:
@@ -45,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 accessor_id:
-  description: The accessor of the bootstrap token; empty in check mode if there is none yet.
+  description: The accessor of the bootstrap token; empty in check mode if the token does not exist yet.
   returned: success
   type: str
 api_calls:
@@ -54,7 +54,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_acl_bootstrap import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.acl_bootstrap import SPEC
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ module: nomad_acl_policy
 short_description: Manage Nomad ACL policies
 version_added: 0.1.0
 description:
-  - Creates, changes and removes ACL policies, for tokens and, with O(policies[].job_acl), for the workload identities of jobs.
+  - Creates, changes and removes ACL policies. A policy is for tokens or, with O(policies[].job_acl), for a job's workload identity.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -20,7 +20,7 @@ attributes:
     description: Shows what changes.
   idempotent:
     support: full
-    description: Changes nothing where everything already is as asked for.
+    description: Changes nothing if everything is already as asked for.
 options:
   policies:
     description: The policies.
@@ -33,11 +33,11 @@ options:
         type: str
         required: true
       description:
-        description: What it is for.
+        description: What the policy is for.
         type: str
         default: ""
       rules:
-        description: The rules, as HCL. Comments and white space are no difference. Needed with O(policies[].state=present).
+        description: The rules, as HCL. Comments and white space are not compared. Needed with O(policies[].state=present).
         type: str
       job_acl:
         description: Give the policy to the workload identity of a job (or one of its groups or tasks).
@@ -52,13 +52,13 @@ options:
             type: str
             required: true
           group:
-            description: The group's name; all of them if not given.
+            description: The group's name. Without it, the policy is for all groups.
             type: str
           task:
-            description: The task's name; all of the group's if not given.
+            description: The task's name. Without it, the policy is for all tasks of the group.
             type: str
       state:
-        description: Whether it shall exist.
+        description: Whether the policy should exist.
         type: str
         choices: [present, absent]
         default: present
@@ -82,7 +82,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 policies:
-  description: What became of each policy, in the order of the parameters; also in a failed result.
+  description: What was done to each policy, in the order of the parameters; also in a failed result.
   returned: always
   type: list
   elements: dict
@@ -105,7 +105,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_acl_policy import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.acl_policy import SPEC
 
 
 def main() -> None:

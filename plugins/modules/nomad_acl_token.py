@@ -8,10 +8,10 @@ module: nomad_acl_token
 short_description: Manage a Nomad ACL token
 version_added: 0.1.0
 description:
-  - Makes, changes or removes the token of a name.
-  - Nomad makes a token's secret and tells it only once. It is written to a file on the machine that runs this module,
-    readable by its owner only. If that file is lost, or its secret no longer works, the token is made again and its old one
-    deleted.
+  - Makes, changes or removes the token with a given name.
+  - Nomad makes a token's secret and shows it only once. The module writes the secret to a file on the machine that runs the module;
+    only the file's owner can read it. If the file is lost, or its secret no longer works, the module makes a new token and deletes
+    the old one.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -23,10 +23,10 @@ attributes:
     description: Shows the token without its secret.
   idempotent:
     support: full
-    description: Changes nothing where everything already is as asked for.
+    description: Changes nothing if everything is already as asked for.
 options:
   name:
-    description: The token's name. It should be unique; all tokens of this name but the one that is kept are deleted.
+    description: The token's name. If several tokens have this name, all but one are deleted.
     type: str
     required: true
   type:
@@ -35,7 +35,7 @@ options:
     choices: [client, management]
     default: client
   policies:
-    description: The names of the policies that tell what the token may do.
+    description: The names of the token's policies, which say what it may do.
     type: list
     elements: str
     default: []
@@ -44,10 +44,10 @@ options:
     type: bool
     default: false
   secret_file:
-    description: The file for the secret. Without it, a new token's secret is returned, once; then use C(no_log) for the task.
+    description: The file for the secret. Without it, the secret of a new token is returned once; then use C(no_log) for the task.
     type: path
   state:
-    description: Whether the token shall exist. With V(absent), O(secret_file) is removed, too.
+    description: Whether the token should exist. With V(absent), O(secret_file) is removed, too.
     type: str
     choices: [present, absent]
     default: present
@@ -65,12 +65,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 accessor_id:
-  description: The token's accessor; empty if there is none.
+  description: The token's accessor; empty if there is no token.
   returned: success
   type: str
 secret_id:
   description: The secret of a token that was just made.
-  returned: if it was made and O(secret_file) is not given
+  returned: if the token was made and O(secret_file) is not given
   type: str
 api_calls:
   description: How many requests were sent to Nomad.
@@ -78,7 +78,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_acl_token import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.acl_token import SPEC
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ module: nomad_acl_token_info
 short_description: List Nomad's ACL tokens, without their secrets
 version_added: 0.1.0
 description:
-  - Lists the ACL tokens, and when they end. It needs a management token.
+  - Lists the ACL tokens, and when they expire. The module needs a management token.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -38,8 +38,9 @@ EXAMPLES = r"""
 RETURN = r"""
 tokens:
   description:
-    - The tokens, by name. Each has C(accessor_id), C(name), C(type), C(policies), C(expires) (in seconds since 1970, or null) and
-      C(ending_from), from when on it should be replaced. That is the last quarter of its life, but not before the last 14 days.
+    - The tokens, sorted by name. Each has C(accessor_id), C(name), C(type), C(policies), C(expires) (in seconds since 1970, or
+      null) and C(ending_from), the time from which it should be replaced. This is the last quarter of the token's life, but at
+      most its last 14 days.
   returned: success
   type: list
   elements: dict
@@ -49,7 +50,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_acl_token_info import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.acl_token_info import SPEC
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ module: nomad_job
 short_description: Run, stop and remove Nomad jobs
 version_added: 0.1.0
 description:
-  - Registers a job, or a list of jobs, from HCL or a structure; stops or removes them.
-  - What would change is asked of Nomad itself (its C(/plan)), and a job is registered only if that shows a difference and
-    nobody has changed the job meanwhile (check-and-set).
-  - All jobs are parsed and planned before the first of them is changed, several at once; if one is invalid, nothing is changed.
-  - Waits for all jobs at once. If one fails, the message has its allocation's last events and log lines.
+  - Registers a job or a list of jobs, from HCL or a structure. Can also stop or remove jobs.
+  - Asks Nomad itself what would change (Nomad's C(/plan)). A job is registered only if the plan shows a difference and nobody has
+    changed the job meanwhile (check-and-set).
+  - Parses and plans all jobs, several at once, before the first job is changed. If one job is invalid, nothing is changed.
+  - Waits for all jobs at once. If a job fails, the message has the last events and log lines of its allocation.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -24,7 +24,7 @@ attributes:
     description: Shows Nomad's own plan, without what is unchanged.
   idempotent:
     support: full
-    description: A job that Nomad sees no difference in is left alone.
+    description: If Nomad sees no difference, the job is not registered again.
 options:
   job:
     description:
@@ -32,19 +32,19 @@ options:
       - Not needed to stop or remove a job.
     type: raw
   variables:
-    description: Values for the variables that the HCL declares. They are escaped; nothing in them is taken for HCL.
+    description: Values for the variables that the HCL declares. The values are escaped, so nothing in them is taken for HCL.
     type: dict
   id:
-    description: The job's id. Needed only without O(job); with it, it must be the same as the specification's.
+    description: The job's id. Needed only without O(job). With O(job), it must be the id in the specification.
     type: str
   namespace:
-    description: The job's namespace. Default that of the specification, or else O(nomad_namespace).
+    description: The job's namespace. The default is the specification's namespace, or else O(nomad_namespace).
     type: str
   state:
     description:
-      - V(present) runs the job, again if it was stopped.
-      - V(stopped) stops it; Nomad forgets a stopped job after some hours.
-      - V(absent) stops it and forgets it at once.
+      - V(present) runs the job, also if it was stopped.
+      - V(stopped) stops the job; Nomad forgets a stopped job after some hours.
+      - V(absent) stops the job and removes it at once.
     type: str
     choices: [present, stopped, absent]
     default: present
@@ -54,40 +54,54 @@ options:
     elements: dict
     suboptions:
       job:
-        description: The specification. Default O(job), for jobs that differ in their variables only.
+        description: The specification. The default is O(job), for jobs that differ only in their variables.
         type: raw
       variables:
-        description: As O(variables).
+        description: The same as O(variables), for this job.
         type: dict
       id:
-        description: As O(id).
+        description: The same as O(id), for this job.
         type: str
       namespace:
-        description: As O(namespace).
+        description: The same as O(namespace), for this job.
         type: str
       state:
-        description: As O(state), which is its default.
+        description: The same as O(state), for this job. The default is O(state).
         type: str
         choices: [present, stopped, absent]
   wait:
     description:
-      - Wait until the allocations are healthy (service), running (system) or complete (batch); with V(stopped) and V(absent)
-        until they have ended.
+      - Wait until the allocations are healthy (service), running (system) or complete (batch). With V(stopped) and V(absent), wait
+        until the allocations have ended.
     type: bool
     default: true
   wait_timeout:
-    description: Seconds for jobs that begin together, 16 at a time, after which a job that is not ready has failed. It stays.
+    description: >-
+      Seconds after which a job that is not ready counts as failed. The job is not removed. Sixteen jobs at a time begin together
+      and share this time.
     type: float
     default: 300
+  report:
+    description:
+      - Report in the result which jobs failed, instead of failing. If a job cannot be planned, the others are changed all the same.
+    type: bool
+    default: false
+  change_back:
+    description:
+      - Change a job back to the version that it had before, where O(wait) finds that its update failed.
+      - That version has to have been healthy, and not stopped. Nomad's own C(auto_revert) acts only after the C(progress_deadline)
+        of the job's C(update) block.
+    type: bool
+    default: false
   digest_service:
     description:
-      - The name of the jobs' services that get a digest of the specification as a tag, C(infinite_digest=...). A job that runs
-        with the digest of what is asked for is unchanged without a plan, so that nothing to do costs two requests for any
-        number of jobs.
+      - The name of the jobs' services. Each service gets a digest of the specification as a tag, C(infinite_digest=...). A job that
+        runs with the digest of the wanted specification counts as unchanged and is not planned. If no job has to change, this takes
+        two requests for any number of jobs.
       - The service has to be registered with Nomad (C(provider = "nomad")).
     type: str
   plan_all:
-    description: Plan all jobs even where the digest is right, to find those that were changed behind our back.
+    description: Plan all jobs, even if the digest is right. This finds jobs that were changed by hand.
     type: bool
     default: false
 author:
@@ -117,7 +131,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 jobs:
-  description: What became of each job, in the order of the parameters; also in a failed result.
+  description: What was done to each job, in the order of the parameters; also in a failed result.
   returned: always
   type: list
   elements: dict
@@ -137,6 +151,10 @@ jobs:
     action:
       description: V(unchanged), V(registered), V(updated), V(stopped) or V(removed).
       type: str
+    changes:
+      description: The variables that an update changes, such as C(memory 64 -> 128).
+      type: list
+      elements: str
     restarts:
       description: Whether the change restarts the job's tasks.
       returned: if the job was planned
@@ -148,7 +166,7 @@ jobs:
       description: The index of the job's specification.
       type: int
     version:
-      description: The job's version, if it was waited for.
+      description: The job's version, if the module waited for the job.
       type: int
     unplaced:
       description: Groups that no node could take at the time of the plan.
@@ -165,7 +183,7 @@ jobs:
       type: list
       elements: str
     log:
-      description: The end of that task's log, where Nomad collects it.
+      description: The end of the failed task's log, if Nomad collects it.
       type: str
 api_calls:
   description: How many requests were sent to Nomad.
@@ -173,7 +191,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_job import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.job import SPEC
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nomad_job_info
-short_description: Tell which Nomad jobs exist and how they are
+short_description: List Nomad jobs and their state
 version_added: 0.1.0
 description:
-  - Lists jobs, all in one request, optionally with the state of their allocations and deployments in a second one.
+  - Lists all jobs in one request. A second request can add the state of their allocations and deployments.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -23,14 +23,14 @@ attributes:
     description: Reads only.
 options:
   ids:
-    description: Only these jobs. Those that do not exist are not in the result.
+    description: Only these jobs. Jobs that do not exist are not in the result.
     type: list
     elements: str
   prefix:
-    description: Only jobs whose id begins so.
+    description: Only jobs whose id begins with this text.
     type: str
   namespace:
-    description: The namespace; V(*) for all. Default O(nomad_namespace).
+    description: The namespace; V(*) for all namespaces. The default is O(nomad_namespace).
     type: str
   filter:
     description: Only jobs for which this expression holds, in Nomad's own filter language, for example C(Status == "running").
@@ -44,17 +44,17 @@ options:
     type: bool
     default: false
   specification:
-    description: Include the jobs' full specifications, which costs a request for each job.
+    description: Include the jobs' full specifications, which takes one request for each job.
     type: bool
     default: false
   explain:
-    description: Include what last happened to each job and the end of its log, which costs two requests for each job.
+    description: Include each job's last events and the end of its log, which takes two requests for each job.
     type: bool
     default: false
   log_lines:
     description:
-      - Include so many last lines of the log of each job's newest allocation, of the task that has its group's name. It costs a
-        request for each job.
+      - Include so many last lines of each job's log. The log is that of the newest allocation and of the task that is named like
+        its group. This takes one request for each job.
     type: int
     default: 0
 author:
@@ -71,7 +71,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 jobs:
-  description: The jobs as Nomad's list has them, by its own names (C(ID), C(Namespace), C(Status), C(Stop), C(Meta) ...).
+  description: The jobs from Nomad's list, with Nomad's own names (C(ID), C(Namespace), C(Status), C(Stop), C(Meta) ...).
   returned: success
   type: list
   elements: dict
@@ -86,7 +86,7 @@ jobs:
       returned: if O(status) is set
       type: dict
     Reason:
-      description: The job's state, its newest allocation's last events and log lines, in one line.
+      description: The job's state and its newest allocation's last events and log lines, in one line.
       returned: if O(explain) is set
       type: str
     Log:
@@ -103,7 +103,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_info import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.job_info import SPEC
 
 
 def main() -> None:

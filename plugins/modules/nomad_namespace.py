@@ -8,7 +8,7 @@ module: nomad_namespace
 short_description: Manage Nomad namespaces
 version_added: 0.1.0
 description:
-  - Creates, changes and removes namespaces. What is not mentioned of an existing one stays as it is.
+  - Creates, changes and removes namespaces. Properties of an existing namespace that are not given stay as they are.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -20,7 +20,7 @@ attributes:
     description: Shows what changes.
   idempotent:
     support: full
-    description: Changes nothing where everything already is as asked for.
+    description: Changes nothing if everything is already as asked for.
 options:
   namespaces:
     description: The namespaces.
@@ -33,21 +33,21 @@ options:
         type: str
         required: true
       description:
-        description: What it is for.
+        description: What the namespace is for.
         type: str
       meta:
         description: Its metadata.
         type: dict
       enabled_task_drivers:
-        description: The only task drivers that its jobs may use.
+        description: The only task drivers that the namespace's jobs may use.
         type: list
         elements: str
       disabled_task_drivers:
-        description: Task drivers that its jobs may not use.
+        description: Task drivers that the namespace's jobs may not use.
         type: list
         elements: str
       state:
-        description: Whether it shall exist.
+        description: Whether the namespace should exist.
         type: str
         choices: [present, absent]
         default: present
@@ -68,7 +68,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 namespaces:
-  description: What became of each namespace, in the order of the parameters; also in a failed result.
+  description: What was done to each namespace, in the order of the parameters; also in a failed result.
   returned: always
   type: list
   elements: dict
@@ -91,7 +91,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_namespace import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.namespace import SPEC
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ module: nomad_scheduler_config
 short_description: Configure Nomad's scheduler
 version_added: 0.1.0
 description:
-  - Sets cluster-wide settings of Nomad's scheduler. What is not mentioned stays as it is.
+  - Sets cluster-wide settings of Nomad's scheduler. Settings that are not given stay as they are.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -20,10 +20,10 @@ attributes:
     description: Shows the configuration before and after.
   idempotent:
     support: full
-    description: Changes nothing where the configuration already is as asked for.
+    description: Changes nothing if the configuration is already as asked for.
 options:
   memory_oversubscription:
-    description: Let a task use more memory than it reserves, up to its C(memory_max), which is otherwise without effect.
+    description: Let a task use more memory than it reserves, up to its C(memory_max). If not set, C(memory_max) has no effect.
     type: bool
   scheduler_algorithm:
     description: Fill up one node after the other, or spread allocations over all of them.
@@ -33,7 +33,7 @@ options:
     description: Let only management tokens register jobs.
     type: bool
   pause_eval_broker:
-    description: Hold back all evaluations, so that nothing is scheduled.
+    description: Pause all evaluations, so that nothing is scheduled.
     type: bool
   preemption:
     description: Which schedulers may evict allocations of lower priority.
@@ -63,7 +63,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 configuration:
-  description: The scheduler's configuration as it is now (or would be, in check mode), with Nomad's own names.
+  description: The scheduler's configuration after the task (in check mode, as it would be), with Nomad's own names.
   returned: success
   type: dict
 api_calls:
@@ -72,7 +72,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_scheduler_config import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.scheduler_config import SPEC
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ short_description: Manage Nomad Variables
 version_added: 0.1.0
 description:
   - Creates, changes and removes Nomad Variables, in which Nomad keeps small secrets.
-  - Writes with check-and-set; a variable that somebody else changed meanwhile is an error, never overwritten.
+  - Writes with check-and-set. If somebody else changed a variable meanwhile, the module fails and does not overwrite it.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -18,10 +18,10 @@ attributes:
     description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
-    description: Shows which keys are added, changed or removed, never a value.
+    description: Shows which keys are added, changed or removed, but no values.
   idempotent:
     support: full
-    description: Values are compared, and written only if they differ.
+    description: Values are written only if they differ.
 options:
   variables:
     description: The variables.
@@ -34,25 +34,25 @@ options:
         type: str
         required: true
       namespace:
-        description: The variable's namespace. Default O(nomad_namespace).
+        description: The variable's namespace. The default is O(nomad_namespace).
         type: str
       items:
-        description: All its keys and values. Keys that are not named here are removed.
+        description: All keys and values of the variable. Keys that are not named here are removed.
         type: dict
       overwrite:
         description:
-          - V(never) leaves a variable that exists as it is, for secrets that are made once.
-          - Two runs at once then agree on the values of the one that was first.
+          - With V(never), an existing variable stays as it is. This is for secrets that are made once.
+          - If two runs make the variable at the same time, both get the values of the first.
         type: str
         choices: [always, never]
         default: always
       state:
-        description: Whether it shall exist.
+        description: Whether the variable should exist.
         type: str
         choices: [present, absent]
         default: present
   return_items:
-    description: Return all variables' items, as they are now. Use C(no_log) for the task then.
+    description: Return the items of all variables as they are after the task. Use C(no_log) for the task then.
     type: bool
     default: false
 author:
@@ -76,7 +76,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 variables:
-  description: What became of each variable, in the order of the parameters; also in a failed result.
+  description: What was done to each variable, in the order of the parameters; also in a failed result.
   returned: always
   type: list
   elements: dict
@@ -97,7 +97,7 @@ variables:
       description: Its namespace.
       type: str
     modify_index:
-      description: Its index, for check-and-set; 0 if it does not exist.
+      description: The variable's index, for check-and-set; 0 if the variable does not exist.
       type: int
     data:
       description: Its keys and values.
@@ -109,7 +109,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_variable import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.variable import SPEC
 
 
 def main() -> None:

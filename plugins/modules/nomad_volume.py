@@ -9,9 +9,10 @@ short_description: Manage Nomad dynamic host volumes
 version_added: 0.1.0
 description:
   - Creates, changes and removes dynamic host volumes.
-  - Nomad does not keep names unique; this module does, per namespace (and per node, if O(volumes[].node_id) is given), and
-    two volumes of one name are an error.
-  - Nomad's scheduler sees a new volume only some seconds after its creation; a job that needs it waits for that itself.
+  - Nomad allows several volumes with the same name. This module makes names unique in a namespace (on a node, if
+    O(volumes[].node_id) is given), and fails if it finds two volumes with one name.
+  - Nomad's scheduler sees a new volume only some seconds after its creation. A job that needs the volume waits by
+    itself, but first ends what it replaces; O(wait_timeout) waits here instead.
 extends_documentation_fragment:
   - infinite.databases.nomad
 attributes:
@@ -23,8 +24,13 @@ attributes:
     description: Shows the volume before and after.
   idempotent:
     support: full
-    description: A volume that exists is left alone unless its parameters or capabilities differ.
+    description: An existing volume is changed only if its parameters or capabilities differ.
 options:
+  wait_timeout:
+    description:
+      - For how many seconds to wait until the nodes have reported the volumes that were made or changed. V(0) does not wait.
+    type: int
+    default: 0
   volumes:
     description: The volumes.
     type: list
@@ -36,10 +42,10 @@ options:
         type: str
         required: true
       namespace:
-        description: The volume's namespace. Default O(nomad_namespace).
+        description: The volume's namespace. The default is O(nomad_namespace).
         type: str
       node_id:
-        description: The node that it is on. Without it, Nomad chooses one.
+        description: The volume's node. Without it, Nomad chooses a node.
         type: str
       node_pool:
         description: The node pool that Nomad chooses from.
@@ -49,13 +55,13 @@ options:
         type: str
         default: mkdir
       capacity_min:
-        description: The least size in bytes. The plugin V(mkdir) limits no size.
+        description: The least size in bytes. The plugin V(mkdir) does not enforce sizes.
         type: int
       capacity_max:
         description: The greatest size in bytes.
         type: int
       parameters:
-        description: The plugin's parameters; for V(mkdir) C(uid), C(gid) and C(mode).
+        description: The plugin's parameters. The plugin V(mkdir) has C(uid), C(gid) and C(mode).
         type: dict
       access_mode:
         description: Who may write at the same time.
@@ -68,7 +74,7 @@ options:
         choices: [file-system, block-device]
         default: file-system
       state:
-        description: Whether it shall exist. V(absent) erases its data; a volume in use is not removed but an error.
+        description: Whether the volume should exist. V(absent) erases its data, and fails if the volume is in use.
         type: str
         choices: [present, absent]
         default: present
@@ -90,7 +96,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 volumes:
-  description: What became of each volume, in the order of the parameters; also in a failed result.
+  description: What was done to each volume, in the order of the parameters; also in a failed result.
   returned: always
   type: list
   elements: dict
@@ -108,13 +114,13 @@ volumes:
       description: Why it failed.
       type: str
     id:
-      description: The volume's id; empty if it does not exist.
+      description: The volume's id; empty if the volume does not exist.
       type: str
     node_id:
-      description: The node that it is on.
+      description: The volume's node.
       type: str
     host_path:
-      description: Its directory on that node, if it was made just now.
+      description: The volume's directory on the node, if the volume was just made.
       type: str
 api_calls:
   description: How many requests were sent to Nomad.
@@ -122,7 +128,7 @@ api_calls:
   type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_volume import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.volume import SPEC
 
 
 def main() -> None:

@@ -8,14 +8,17 @@ module: postgresql_ready
 short_description: Wait until databases answer
 version_added: 0.1.0
 description:
-  - Asks C(select 1) of each database as its user will, by its host name and with TLS verified (C(sslmode=verify-full)),
-    until it answers or the time is up.
+  - Sends C(select 1) to each database as its user would, by its host name and with verified TLS (C(sslmode=verify-full)), until it
+    answers or the time is up.
+  - If the O(databases[].allowed_cidrs) of a database leave this machine out, the database is ready when its node reports so.
+extends_documentation_fragment:
+  - infinite.databases.nomad
 requirements:
   - psycopg >= 3.1
 attributes:
   check_mode:
     support: full
-    description: Asks in check mode too, since asking changes nothing.
+    description: Sends the query in check mode, too, because the query changes nothing.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -42,15 +45,20 @@ options:
         type: str
         required: true
       user:
-        description: The role to log in as.
+        description: The user to log in as.
         type: str
         required: true
       password:
-        description: The role's password.
+        description: The user's password.
         type: str
         required: true
       extensions:
-        description: The extensions that it must have as well.
+        description: The extensions that the database must have.
+        type: list
+        elements: str
+        default: []
+      allowed_cidrs:
+        description: The networks that the database's clients may come from; an empty list for all networks.
         type: list
         elements: str
         default: []
@@ -58,13 +66,22 @@ options:
     description: A file with the CA that signed the certificate. Without it, the system's CAs are trusted.
     type: path
   timeout:
-    description: Seconds to wait for one database; for several a second more for each further one, for all of them together.
+    description: >-
+      Seconds to wait for one database. For several databases, one second is added for each further database; the sum is for all of
+      them together.
     type: float
     default: 60
-  workers:
-    description: How many databases are asked at once.
-    type: int
-    default: 8
+  refusal_timeout:
+    description:
+      - Seconds to wait for a server that refuses its user, for example because the database was dropped or its password was
+        changed.
+      - M(infinite.databases.database_grant) puts this right. A server that is starting refuses its user for a moment, too.
+    type: float
+    default: 15
+  report:
+    description: Report in the result which databases failed, instead of failing.
+    type: bool
+    default: false
 author:
   - Infinite Databases contributors (@infinite-databases)
 """
@@ -74,6 +91,7 @@ EXAMPLES = r"""
   infinite.databases.postgresql_ready:
     databases:
       - host: mydb.db.example.com
+        port: "{{ database_port }}"
         name: mydb
         user: "{{ mydb_login.user }}"
         password: "{{ mydb_login.password }}"
@@ -82,13 +100,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 databases:
-  description: For each database its C(name), whether it is C(ready), and after how many C(seconds) it answered.
+  description:
+    - For each database its C(name), whether it is C(ready), after how many C(seconds) it answered, whether its server C(refused)
+      its user because of a change by hand, and the C(problem), which is empty if there is none.
+    - C(reachable) says whether the database can be reached from here. A database that is ready but not reachable was reported as
+      healthy by its node.
   returned: always
   type: list
   elements: dict
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.postgresql_ready import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._database.ready import SPEC
 
 
 def main() -> None:

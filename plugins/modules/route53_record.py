@@ -9,22 +9,22 @@ short_description: Manage records in a Route53 hosted zone, any number at once
 version_added: 0.1.0
 description:
   - Creates, changes and removes A, AAAA, CNAME, TXT and CAA records. Reads the zone once, writes in batches as large as
-    Route53 allows (100 new records are one call), and waits for all of them at once.
-  - Nothing to do is no write and no wait. Names and values are compared by what they mean, not by how they are written.
-  - Can mark the records as its own (O(owner)), so that it never touches those of others.
+    Route53 allows (100 new records are one call), and waits for all batches at once.
+  - If there is nothing to do, the module neither writes nor waits. It compares the meaning of names and values, not their spelling.
+  - Can mark the records as its own (O(owner)), so that it never touches the records of others.
   - Records with a routing policy (weighted, latency, geolocation, failover ...) are never touched.
 extends_documentation_fragment:
   - infinite.databases.aws
 attributes:
   check_mode:
     support: full
-    description: Reads and plans, and changes nothing.
+    description: Reads and plans, but changes nothing.
   diff_mode:
     support: full
-    description: Shows the records that change, with their marks, a line for each value.
+    description: Shows the records that change, with their marks and one line for each value.
   idempotent:
     support: full
-    description: Records that are as wanted are left alone.
+    description: Records that are already as wanted are not written.
 options:
   zone:
     description: The hosted zone, by its name or its id.
@@ -35,10 +35,10 @@ options:
     type: bool
     default: false
   vpc_id:
-    description: The VPC that the private zone is attached to, where several have the same name.
+    description: The VPC that the private zone is attached to, if several private zones have the same name.
     type: str
   records:
-    description: The records. With O(state=absent), name and type are all that counts.
+    description: The records. With O(state=absent), only name and type count.
     type: list
     elements: dict
     required: true
@@ -57,19 +57,19 @@ options:
       values:
         description:
           - All values, in any order. Either this or O(records[].alias).
-          - Text for V(TXT) is quoted, and split where it is longer than 255 characters; text that begins with a quote is taken
-            as strings that are quoted already.
+          - Text for V(TXT) is quoted, and split if it is longer than 255 characters. Text that begins with a quote counts as quoted
+            already.
         type: list
         elements: str
       ttl:
-        description: How long others may remember it, in seconds. Default O(ttl).
+        description: How long resolvers may keep the record, in seconds. The default is O(ttl).
         type: int
       alias:
         description: What the record stands for in AWS, such as a load balancer.
         type: dict
         suboptions:
           hosted_zone_id:
-            description: The target's hosted zone, such as the load balancer's own.
+            description: The target's hosted zone, such as the zone of the load balancer.
             type: str
             required: true
           dns_name:
@@ -77,24 +77,24 @@ options:
             type: str
             required: true
           evaluate_target_health:
-            description: Whether to answer only if the target is healthy.
+            description: Whether Route53 answers only if the target is healthy.
             type: bool
             default: false
   ttl:
-    description: The TTL of records that have none of their own.
+    description: The TTL of records that do not set their own.
     type: int
     default: 300
   state:
-    description: Whether the records shall be there.
+    description: Whether the records should exist.
     type: str
     choices: [present, absent]
     default: present
   owner:
     description:
-      - Marks the records with this text, such as the environment's name, in a TXT record C(_infinite-databases.NAME) beside each.
-        A record that has no mark, or another's, is then neither changed nor removed.
-      - One that is exactly as wanted and has no mark is left as it is, and is not marked.
-      - Without an owner, marks are neither written nor looked at.
+      - Marks the records with this text, such as the environment's name. The mark is a TXT record C(_infinite-databases.NAME)
+        beside each record. A record that has no mark, or the mark of another owner, is neither changed nor removed.
+      - A record that is exactly as wanted but has no mark stays as it is, and is not marked.
+      - Without an owner, marks are neither written nor read.
     type: str
     default: ''
   exclusive:
@@ -103,18 +103,18 @@ options:
     type: bool
     default: false
   domain:
-    description: The domain, or sub-domain, that O(exclusive) is about. It may be the zone itself.
+    description: The domain, or sub-domain, in which O(exclusive) removes records. It may be the zone itself.
     type: str
   force:
     description: Change, remove and mark records that do not have the mark of O(owner).
     type: bool
     default: false
   wait:
-    description: Wait until all of Route53's name servers have the changes, mostly less than a minute.
+    description: Wait until all of Route53's name servers have the changes. This mostly takes less than a minute.
     type: bool
     default: true
   wait_timeout:
-    description: Seconds after which that is an error. The changes are made all the same.
+    description: Seconds after which the wait fails. The changes are made all the same.
     type: int
     default: 300
 author:
@@ -130,7 +130,7 @@ EXAMPLES = r"""
         type: A
         values: [192.0.2.10]
 
-- name: Have one record per database, and none of databases that are gone
+- name: Have one record for each database, and no records of databases that are gone
   infinite.databases.route53_record:
     zone: example.com
     owner: production
@@ -186,17 +186,17 @@ api_calls:
   type: dict
   contains:
     list:
-      description: To find the zone and to read records.
+      description: Requests to find the zone and to read records.
       type: int
     write:
-      description: To change records.
+      description: Requests to change records.
       type: int
     wait:
-      description: To learn whether the changes are on all name servers.
+      description: Requests to learn whether the changes are on all name servers.
       type: int
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.route53_record import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._route53.record import SPEC
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: route53_record_info
-short_description: Tell which records a Route53 hosted zone has, and whose they are
+short_description: List the records of a Route53 hosted zone, and their owners
 version_added: 0.1.0
 description:
-  - Lists the records of a zone, of a sub-domain, or of some names, in as few requests as that takes.
+  - Lists the records of a zone, of a sub-domain, or of some names, with as few requests as possible.
 extends_documentation_fragment:
   - infinite.databases.aws
 attributes:
@@ -31,21 +31,21 @@ options:
     type: bool
     default: false
   vpc_id:
-    description: The VPC that the private zone is attached to, where several have the same name.
+    description: The VPC that the private zone is attached to, if several private zones have the same name.
     type: str
   names:
-    description: Only records of these names. Those that do not exist are not in the result.
+    description: Only records of these names. Names without a record are not in the result.
     type: list
     elements: str
   domain:
-    description: Only records of this domain and below it. Default is the whole zone.
+    description: Only records of this domain and below it. The default is the whole zone.
     type: str
   types:
     description: Only records of these types.
     type: list
     elements: str
   owner:
-    description: Only records that have this owner's mark; V("") for those without any mark.
+    description: Only records that have this owner's mark; V("") for records without a mark.
     type: str
 author:
   - Infinite Databases contributors (@infinite-databases)
@@ -59,7 +59,7 @@ EXAMPLES = r"""
     owner: production
   register: dns
 
-- name: Show where they point
+- name: Show the records
   ansible.builtin.debug:
     msg: "{{ item.name }} {{ item['values'] | join(' ') }}"
   loop: "{{ dns.records }}"
@@ -67,7 +67,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 records:
-  description: The records, by the options of M(infinite.databases.route53_record). Marks are not among them.
+  description: The records, with the keys of M(infinite.databases.route53_record). Marks are left out.
   returned: success
   type: list
   elements: dict
@@ -79,7 +79,7 @@ records:
       description: The type.
       type: str
     ttl:
-      description: The TTL; none for an alias.
+      description: The TTL; null for an alias.
       type: int
     values:
       description: The values as Route53 has them. In a template, write C(record['values']); C(record.values) is a method.
@@ -89,10 +89,10 @@ records:
       description: The target of an alias, C(hosted_zone_id), C(dns_name) and C(evaluate_target_health).
       type: dict
     owner:
-      description: Who has marked it as theirs, or an empty string.
+      description: The owner in the record's mark, or an empty string.
       type: str
     routing_policy:
-      description: Whether it is weighted or has another routing policy. M(infinite.databases.route53_record) leaves it alone.
+      description: Whether the record has a routing policy, such as weighted; M(infinite.databases.route53_record) skips it.
       type: bool
 zone_id:
   description: The zone's id.
@@ -103,12 +103,12 @@ zone_name:
   returned: success
   type: str
 api_calls:
-  description: How many requests were sent to Route53 (C(list), and C(write) and C(wait), which are none).
+  description: How many requests were sent to Route53 (C(list); C(write) and C(wait) are always 0).
   returned: success
   type: dict
 """
 
-from ansible_collections.infinite.databases.plugins.module_utils.route53_record_info import SPEC
+from ansible_collections.infinite.databases.plugins.module_utils._route53.record_info import SPEC
 
 
 def main() -> None:

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
 from tests.awx.comments import TOKEN as COMMENTS_TOKEN
 from tests.awx.comments import Comments
 from tests.awx.controller import TOKEN, Controller
 from tests.awx.jobs import Awx, synchronise
+from tests.support.environments import HERE
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = os.environ.get("INFINITE_TEST_ENVIRONMENT", "local")
-STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "infinite.databases" / ENVIRONMENT
+ENVIRONMENT = HERE.name
 PREFIX = "awx-test-"
 SETTINGS = {
     "awx_environment": ENVIRONMENT,
@@ -52,8 +52,7 @@ def controller() -> Iterator[Controller]:
 @pytest.fixture(scope="session")
 def apply(controller: Controller) -> Apply:
     """Run awx/configure.yml with these settings, and return what it says."""
-    if subprocess.run(["scripts/environment-ready"], cwd=ROOT, check=False, capture_output=True).returncode != 0:
-        subprocess.run(["make", "up"], cwd=ROOT, check=True)
+    HERE.make()
 
     def run(**settings: Any) -> str:
         env = os.environ | {"CONTROLLER_HOST": controller.url, "CONTROLLER_OAUTH_TOKEN": TOKEN}
@@ -84,9 +83,9 @@ def configured(apply: Apply, controller: Controller, comments_url: str) -> str:
 @pytest.fixture(scope="session")
 def nomad() -> NomadClient:
     """As the environment's administrator."""
-    known: dict[str, Any] = yaml.safe_load((STATE / "connection.yml").read_text())
+    known: dict[str, Any] = yaml.safe_load((HERE.state / "connection.yml").read_text())
     connection = {key: value for key, value in known.items() if key.startswith("nomad_")}
-    return NomadClient(connection | {"nomad_token_file": str(STATE / "nomad-bootstrap.token"), "nomad_namespace": "databases"})
+    return NomadClient(connection | {"nomad_token_file": str(HERE.state / "nomad-bootstrap.token"), "nomad_namespace": "databases"})
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +99,8 @@ def awx(controller: Controller, configured: str, tmp_path_factory: pytest.TempPa
 def erase(nomad: NomadClient) -> None:
     """What the tests made, or an interrupted run of them."""
     names = [stub["Path"].removeprefix("databases/") for stub in nomad.variables.list(f"databases/{PREFIX}")]
-    purge = ["ansible-playbook", "purge.yml", "-e", json.dumps({"db": ",".join(names), "environment_name": ENVIRONMENT})]
+    purge = ["ansible-playbook", "playbooks/purge.yml", "-e"]
+    purge += [json.dumps({"db": ",".join(names), "environment_name": ENVIRONMENT, "confirm": ENVIRONMENT})]
     if names:
         subprocess.run(purge, cwd=ROOT, check=True, capture_output=True)
 

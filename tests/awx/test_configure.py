@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from tests.awx.comments import TOKEN as COMMENTS_TOKEN
-from tests.awx.conftest import SETTINGS, STATE, Apply
+from tests.awx.conftest import SETTINGS, Apply
 from tests.awx.controller import Controller, Item
 from tests.awx.described import described
+from tests.support.environments import HERE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,7 +89,7 @@ def test_schedules_lead_to_their_templates(controller: Controller) -> None:
 
 
 def test_the_environment_is_what_connection_yml_says(controller: Controller) -> None:
-    known = yaml.safe_load((STATE / "connection.yml").read_text())
+    known = yaml.safe_load((HERE.state / "connection.yml").read_text())
     inputs = controller.named("credentials", "Infinite Databases environment")["inputs"]
     assert inputs["address"] == known["nomad_address"]
     assert inputs["token"] == Path(known["nomad_token_file"]).read_text().strip()

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from tests.aws.server import Aws
-from tests.awx.conftest import STATE
 from tests.awx.controller import Controller
 from tests.awx.jobs import Awx, Job
-from tests.integration.aws import ec2_user
-from tests.integration.aws.ec2_user import Ec2User
+from tests.support.aws import ec2_user
+from tests.support.aws.ec2_user import Ec2User
+from tests.support.aws.server import Aws
+from tests.support.environments import HERE
 
 HOSTS = "Infinite Databases hosts"
 # As docs/awx.md says.
@@ -59,7 +59,7 @@ def user(awx: Awx, tmp_path: Path) -> Iterator[Ec2User]:
             environment_dns_zone=zone.rpartition("/")[2],
             traefik_acme_email="me@infinite.test",
             admin_cidrs="[203.0.113.7/32]",
-            database_allowed_cidrs="[0.0.0.0/0]",
+            ec2_host_database_cidrs="[0.0.0.0/0]",
             ec2_host_data_size=f"50\nec2_host_wait_seconds: 0\nec2_host_public_key_file: {KEY!r}",
         )
         mine = awx.synchronised / "project" / "inventories" / "mine"
@@ -71,6 +71,7 @@ def user(awx: Awx, tmp_path: Path) -> Iterator[Ec2User]:
         shutil.rmtree(mine)
 
 
+@pytest.mark.slow
 def test_launch_and_teardown(awx: Awx, controller: Controller, user: Ec2User, tmp_path: Path) -> None:
     with hosts_from(controller, "inventories/mine", environment_state_dir=str(tmp_path / "state")):
         job = awx.launch("launch")
@@ -88,11 +89,12 @@ def test_launch_and_teardown(awx: Awx, controller: Controller, user: Ec2User, tm
     assert user.instances() == user.addresses() == user.groups() == []
 
 
+@pytest.mark.slow
 def test_site(awx: Awx, controller: Controller) -> None:
     """On nodes that have everything, perhaps by an older version: one run from another home, and the next changes nothing."""
-    with hosts_from(controller, "inventories/local", environment_state_dir=str(STATE)):
+    with hosts_from(controller, HERE.inventory, environment_state_dir=str(HERE.state)):
         jobs = [awx.launch("site") for _time in range(2)]
     for job in jobs:
         assert job.successful, job.output
-        assert "infinite-node-1" in job.output
+        assert HERE.node in job.output
     assert changed(jobs[1]) == 0

@@ -16,13 +16,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 from tests.awx.comments import TOKEN as COMMENTS_TOKEN
 from tests.awx.comments import Comments
-from tests.awx.conftest import PREFIX, ROOT, SETTINGS, STATE
+from tests.awx.conftest import ENVIRONMENT, PREFIX, ROOT, SETTINGS
 from tests.awx.controller import Controller
 from tests.awx.jobs import Awx, Job, Refused
+from tests.support.environments import HERE
 
 A, B = "awx-test-a", "awx-test-b"
 pytestmark = pytest.mark.usefixtures("databases")
@@ -89,7 +90,7 @@ def connect(nomad: NomadClient, awx: Awx, name: str) -> psycopg.Connection[tuple
         user=login["user"],
         password=login["password"],
         sslmode="verify-full",
-        sslrootcert=str(STATE / "ca.crt"),
+        sslrootcert=str(HERE.state / "ca.crt"),
         autocommit=True,
     )
 
@@ -114,7 +115,7 @@ def test_provision(run: Run, awx: Awx, nomad: NomadClient) -> None:
 
 
 def test_provision_of_the_inventorys(run: Run) -> None:
-    assert "No database was asked for" in run("provision the inventory's")
+    assert "No database was named" in run("provision the inventory's")
 
 
 def test_answers_that_are_refused(awx: Awx) -> None:
@@ -137,7 +138,7 @@ def test_reading(run: Run, awx: Awx) -> None:
     assert f'{{database="{A}"}}' in run("metrics")
     assert "ready to accept connections" in run("logs", **empty(awx, "logs", db=A))
     assert len(run("logs", db=A, lines="1").splitlines()) == 1
-    assert "databases looked at" in run("drift", job_type="check")
+    assert "databases compared" in run("drift", job_type="check")
 
 
 def test_drift_that_is_found_at_night_is_a_failed_job(run: Run, controller: Controller, nomad: NomadClient) -> None:
@@ -184,14 +185,14 @@ def test_a_person_has_the_password_by_a_token_of_their_own(nomad: NomadClient, a
         "HOME": str(tmp_path),
         "LANG": "C.UTF-8",
         "NOMAD_ADDR": nomad.address,
-        "NOMAD_CACERT": str(STATE / "ca.crt"),
+        "NOMAD_CACERT": str(HERE.state / "ca.crt"),
         "NOMAD_TOKEN": token["SecretID"],
         "ANSIBLE_STDOUT_CALLBACK": "infinite.databases.plain",
     }
 
     def url(name: str) -> subprocess.CompletedProcess[str]:
         extra = json.dumps(place | {"db": name, "database_ca_cert": env["NOMAD_CACERT"]})
-        command = ["ansible-playbook", "url.yml", "-i", "localhost,", "-e", extra]
+        command = ["ansible-playbook", "playbooks/url.yml", "-i", "localhost,", "-e", extra]
         return subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
 
     try:
@@ -205,6 +206,7 @@ def test_a_person_has_the_password_by_a_token_of_their_own(nomad: NomadClient, a
         nomad.endpoint("acl/policy").delete("test-awx")
 
 
+@pytest.mark.slow
 def test_stop_start_restart(run: Run, awx: Awx) -> None:
     assert "Which database?" in run("stop", fails=True, **empty(awx, "stop"))
     assert f"{B}: stopped" in run("stop", **empty(awx, "stop", db=B))
@@ -212,12 +214,14 @@ def test_stop_start_restart(run: Run, awx: Awx) -> None:
     assert f"{B}: restarted" in run("restart", **empty(awx, "restart", db=B))
 
 
+@pytest.mark.slow
 def test_rotate(run: Run, awx: Awx, nomad: NomadClient) -> None:
     before = passwords(nomad)
     assert A in run("rotate", **empty(awx, "rotate", db=A))
     assert len(passwords(nomad) - before) == 1
 
 
+@pytest.mark.slow
 def test_import_and_export(run: Run, awx: Awx, nomad: NomadClient, controller: Controller, secrets: set[str]) -> None:
     """From a server elsewhere by its credential, which is chosen at launch, and from one of the environment by its name."""
     login = json.loads(record(nomad, A)["logins"])["owner"]
@@ -226,7 +230,7 @@ def test_import_and_export(run: Run, awx: Awx, nomad: NomadClient, controller: C
     host = f"{A}.{known['database_domain']}:{known['database_port']}"
     url = f"postgresql://{login['user']}:{login['password']}@{host}/{A}?hostaddr={node}"
     kind = controller.named("credential_types", "Infinite Databases server elsewhere")
-    inputs = {"source_url": url, "ca": (STATE / "ca.crt").read_text()}
+    inputs = {"source_url": url, "ca": (HERE.state / "ca.crt").read_text()}
     controller.make("credentials", {"name": "elsewhere", "credential_type": kind["id"], "inputs": inputs})
     run("import", **empty(awx, "import", db=B), credentials=("elsewhere",))
     with connect(nomad, awx, B) as connection:
@@ -235,6 +239,7 @@ def test_import_and_export(run: Run, awx: Awx, nomad: NomadClient, controller: C
     run("export", **empty(awx, "export", db=A, to=B), replace="true")
 
 
+@pytest.mark.slow
 def test_preview_workflow(awx: Awx, nomad: NomadClient, secrets: set[str]) -> None:
     """Made, said in a comment, once, and what is past its time ended."""
     jobs = awx.workflow("preview of a pull request", pr="7", project=PREFIX.strip("-"), **{"from": "", "ttl": ""})
@@ -262,6 +267,7 @@ def test_comments_that_are_refused(awx: Awx, controller: Controller) -> None:
     assert "answers 401; look at the credential" in job.said
 
 
+@pytest.mark.slow
 def test_preview(run: Run, awx: Awx, nomad: NomadClient) -> None:
     run("preview", **empty(awx, "preview", pr="7", project=PREFIX.strip("-")), state="absent")
     assert record(nomad, f"{PREFIX}pr-7") == {}
@@ -270,6 +276,6 @@ def test_preview(run: Run, awx: Awx, nomad: NomadClient) -> None:
 def test_ends(run: Run, awx: Awx, nomad: NomadClient) -> None:
     run("destroy", **empty(awx, "destroy", db=B))
     assert f"{B}" in run("undestroy", **empty(awx, "undestroy", db=B))
-    run("purge", **empty(awx, "purge", labels="team=awx"))
+    run("purge", **empty(awx, "purge", labels="team=awx", confirm=ENVIRONMENT))
     assert record(nomad, A) == record(nomad, B) == {}
     assert PREFIX not in run("expire")

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.awx.conftest import SETTINGS, Apply
 from tests.awx.controller import Controller
 from tests.awx.jobs import Awx
 
 
+@pytest.mark.slow
 def test_every_template_was_run(awx: Awx, controller: Controller) -> None:
     names = {one["name"].removeprefix("Infinite Databases: ") for one in controller.all("job_templates")}
     assert names - awx.launched == set()

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -28,17 +29,22 @@ FOREIGN = re.compile(r"PG[A-Z]|SSL_CERT_|NODE_EXTRA_CA_CERTS$|NODE_OPTIONS$|JAVA
 
 @dataclass(frozen=True)
 class Client:
-    """``needs`` are commands that tell a version, and the least that will do."""
+    """``needs`` are commands that tell a version, and the least that will do. ``slow`` is for `make test-all` only."""
 
     name: str
     run: str
     build: str = "true"
     needs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    # It trusts the system's CAs, begins with TLS (False: cannot, or not tried), and cancels a query (None: not tried).
+    system: bool = True
+    direct: bool = True
+    cancels: bool | None = None
+    slow: bool = False
 
     def missing(self) -> str:
         """What to install; '' if all is there."""
         for command, least in self.needs.items():
-            wanted = f"{command.split()[0]} {'.'.join(map(str, least))} or newer"
+            wanted = f"`{command}` to say {'.'.join(map(str, least))} or newer"
             try:
                 said = subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
             except (OSError, subprocess.CalledProcessError):
@@ -93,33 +99,52 @@ class Answer:
     seconds: float
 
 
+NODE = partial(
+    Client,
+    run="node client.js",
+    build="npm ci --ignore-scripts --no-audit --no-fund",
+    needs={"node --version": (20,), "npm --version": (8,)},
+)
+GO = partial(Client, run="./client", build="go build -buildvcs=false -o client .")
+CARGO = partial(
+    Client, run="./client", build="cargo build --locked --target-dir target && mv target/debug/client . && rm -r target", slow=True
+)
+JAVA = partial(
+    Client,
+    run="java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp .:lib/* Client",
+    build="mvn -B -q dependency:copy-dependencies && sha256sum -c SHA256SUMS && javac -cp 'lib/*' Client.java",
+    needs={"javac --version": (11,), "java --version": (11,), "mvn -B --version": (3, 6)},
+)
+# libpq knows `sslrootcert=system` from 16 on, and TLS from the first byte from 17 on; distributions have older ones.
+SYSTEM_LIBPQ = partial(Client, system=False, direct=False)
+# libpq's old way to cancel, and pgjdbc's, is not encrypted: Traefik cannot tell whom it is for.
 CLIENTS = {
     client.name: client
     for client in (
-        Client("psql", "./client", needs={"psql --version": (14,)}),
-        Client("psycopg", PYTHON, PIP),
-        Client("psycopg2", PYTHON, PIP),
+        SYSTEM_LIBPQ("psql", "./client", needs={"psql --version": (14,)}),
+        Client("psycopg", PYTHON, PIP, cancels=True),
+        Client("psycopg2", PYTHON, PIP, cancels=False),
         Client("sqlalchemy", PYTHON, PIP),
-        Client("asyncpg", PYTHON, PIP),
-        Client(
-            "node-pg",
-            "node client.js",
-            "npm ci --ignore-scripts --no-audit --no-fund",
-            needs={"node --version": (16,), "npm --version": (8,)},
-        ),
-        Client("pgx", "./client", "go build -buildvcs=false -o client .", needs={"go version": (1, 25)}),
-        Client("lib-pq", "./client", "go build -buildvcs=false -o client .", needs={"go version": (1, 21)}),
-        Client(
-            "pgjdbc",
-            "java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp postgresql.jar:. Client",
-            "mvn -B -q dependency:copy-dependencies && sha256sum -c SHA256SUMS && javac Client.java",
-            needs={"javac --version": (11,), "java --version": (11,), "mvn -B --version": (3, 6)},
-        ),
-        Client(
-            "tokio-postgres",
-            "./client",
-            "cargo build --locked --target-dir target && mv target/debug/client . && rm -r target",
-            needs={"cargo --version": (1, 85)},
-        ),
+        Client("asyncpg", PYTHON, PIP, cancels=True),
+        Client("sqlalchemy-asyncpg", PYTHON, PIP, direct=False, slow=True),
+        Client("pg8000", PYTHON, PIP, direct=False, slow=True),
+        Client("django", PYTHON, PIP, direct=False, slow=True),
+        NODE("node-pg"),
+        NODE("postgres-js", direct=False, slow=True),
+        NODE("typeorm", direct=False, slow=True),
+        NODE("sequelize", direct=False, slow=True),
+        NODE("drizzle", direct=False, slow=True),
+        GO("pgx", needs={"go version": (1, 25)}, cancels=True),
+        GO("lib-pq", needs={"go version": (1, 21)}, cancels=True, slow=True),
+        JAVA("pgjdbc", cancels=False),
+        JAVA("hikaricp", direct=False, slow=True),
+        JAVA("r2dbc", direct=False, slow=True),
+        JAVA("vertx", direct=False, slow=True),
+        CARGO("tokio-postgres", needs={"cargo --version": (1, 85)}, cancels=True),
+        SYSTEM_LIBPQ("ruby-pg", "ruby client.rb", needs={"ruby -rpg -e puts(PG::VERSION)": (1,)}, cancels=False, slow=True),
+        SYSTEM_LIBPQ("php-pdo", "php client.php", needs={"php -r echo(phpversion('pdo_pgsql'));": (8,)}, slow=True),
+        SYSTEM_LIBPQ("dbd-pg", "perl client.pl", needs={"perl -MDBD::Pg -e print($DBD::Pg::VERSION)": (3,)}, slow=True),
+        SYSTEM_LIBPQ("pgcli", "./client", needs={"pgcli --version": (3,)}, slow=True),
+        Client("pgbouncer", "./client", needs={"pgbouncer --version": (1, 18), "psql --version": (14,)}, direct=False, slow=True),
     )
 }

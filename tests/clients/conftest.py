@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import hosts_file
+from ansible_collections.infinite.databases.plugins.module_utils._database import hosts_file
 from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
-from tests.integration.conftest import STATE, local_environment
-from tests.integration.databases.conftest import User
+from tests.support.environments import HERE
+from tests.support.user import User
 
 from .client import CLIENTS
 
@@ -62,9 +62,10 @@ class Target:
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     if "NOMAD_ADDR" in os.environ:
         pytest.skip("needs the local environment: unset NOMAD_ADDR")
-    environment = local_environment()
+    HERE.make()
+    environment = HERE.connection()
     # Two runs of these tests would use the same database.
-    with (STATE / "clients.lock").open("w") as lock:
+    with (HERE.state / "clients.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         user = User(environment)
         user.erase([NAME])

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.collection.repository import ROOT
+from tests.support.environments import HERE
 
 Run = Callable[..., str]
 DEFINITION = yaml.safe_load((ROOT / "execution_environment" / "execution-environment.yml").read_text())
@@ -66,10 +67,8 @@ def play(clean: Path, collections: Path, run: Run) -> Callable[..., str]:
     settings = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "VIRTUAL_ENV": str(clean / "venv")}
 
     def play(verb: str, *arguments: Any) -> str:
-        inventory = collections / "ansible_collections" / "infinite" / "databases" / "inventories" / "local"
-        return run(
-            ["ansible-playbook", f"infinite.databases.{verb}", "-i", inventory, *arguments], clean, clean / "venv", **settings
-        )
+        command = ["ansible-playbook", f"infinite.databases.{verb}", "-i", HERE.inventory, *arguments]
+        return run(command, clean, clean / "venv", **settings)
 
     return play
 
@@ -115,9 +114,10 @@ def test_syntax(play: Callable[..., str], verb: str) -> None:
 
 @pytest.fixture
 def erased(play: Callable[..., str]) -> Iterator[None]:
-    play("purge", "-e", f"db={DATABASE}")
+    HERE.make()
+    play("purge", "-e", f"db={DATABASE} confirm={HERE.name}")
     yield
-    play("purge", "-e", f"db={DATABASE}")
+    play("purge", "-e", f"db={DATABASE} confirm={HERE.name}")
 
 
 @pytest.mark.usefixtures("erased")

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,17 @@ import pytest
 import requests
 import yaml
 
+from tests.support.environments import HERE
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
-    from tests.aws.server import Aws
+    from tests.support.aws.server import Aws
 
 PAGE = (ROOT / "docs" / "reuse.md").read_text()
 BLOCKS = dict(re.findall(r"^## (.*?)\n.*?^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 NODE, ADDRESS, NODES = "infinite-reuse-1", "172.30.54.51", "nodes.yml"
+NAMED = ("-e", f"environment_name={HERE.name}")
 INVENTORY = {
     "all": {
         "vars": {
@@ -71,7 +72,7 @@ class Somebody:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
-    from tests.aws.server import Aws
+    from tests.support.aws.server import Aws
 
     with Aws() as server:
         yield server
@@ -94,6 +95,8 @@ def somebody(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Somebody:
 @pytest.fixture(scope="module")
 def node(somebody: Somebody) -> Iterator[Callable[..., str]]:
     """A bare Debian, and a way to run commands in it."""
+    # One node installs Docker on a bare machine, and not two at once.
+    HERE.make()
     somebody.run("ansible-playbook", "-i", NODES, "infinite.databases.local_up")
     yield lambda *command: somebody.run("docker", "exec", NODE, *command)
     somebody.run("ansible-playbook", "-i", NODES, "infinite.databases.local_down")
@@ -101,16 +104,16 @@ def node(somebody: Somebody) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(scope="module")
 def environment(somebody: Somebody) -> Iterator[dict[str, str]]:
-    """The local environment's connection, as Nomad's own command takes it."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state", "infinite.databases/local/connection.yml")
-    connection: dict[str, str] = yaml.safe_load(state.read_text())
+    """The connection of the tests' environment, as Nomad's own command takes it."""
+    HERE.make()
+    connection: dict[str, str] = yaml.safe_load((HERE.state / "connection.yml").read_text())
     somebody.environment |= {
         "NOMAD_ADDR": connection["nomad_address"],
         "NOMAD_TOKEN": Path(connection["nomad_token_file"]).read_text().strip(),
         "NOMAD_CACERT": connection["nomad_ca_cert"],
     }
     yield connection
-    somebody.run("ansible-playbook", "infinite.databases.purge", "-e", "db=reuse-orders")
+    somebody.run("ansible-playbook", "infinite.databases.purge", "-e", f"db=reuse-orders confirm={HERE.name}", *NAMED)
 
 
 def test_docker(somebody: Somebody, node: Callable[..., str]) -> None:
@@ -124,7 +127,7 @@ def test_storage(somebody: Somebody, node: Callable[..., str]) -> None:
 
 
 def test_hosts_file(somebody: Somebody, node: Callable[..., str]) -> None:
-    somebody.play("Names in a host's hosts file, beside what else is there", "-i", NODES)
+    somebody.play("Names in a host's hosts file, beside other lines", "-i", NODES)
     assert node("getent", "hosts", "orders.example.test").split() == ["203.0.113.10", "orders.example.test"]
     assert NODE in node("getent", "hosts", NODE)
 
@@ -135,7 +138,7 @@ def test_route53(somebody: Somebody, aws: Aws) -> None:
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "eu-central-1"}
     client = boto3.client("route53", endpoint_url=aws.endpoint, **keys)
     zone = client.create_hosted_zone(Name="example.test", CallerReference="reuse")["HostedZone"]["Id"]
-    somebody.play("Records in Route53, those of others left alone")
+    somebody.play("Records in Route53, without touching those of others")
     records = client.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert [record["ResourceRecords"] for record in records if record["Type"] == "A"] == [[{"Value": "203.0.113.10"}]]
 
@@ -143,7 +146,7 @@ def test_route53(somebody: Somebody, aws: Aws) -> None:
 def test_nomad(somebody: Somebody, environment: dict[str, str]) -> None:
     url = f"{environment['nomad_address']}/v1/var/nomad/jobs/reuse?namespace=databases"
     header = {"X-Nomad-Token": somebody.environment["NOMAD_TOKEN"]}
-    somebody.play("What only one job may read, in Nomad")
+    somebody.play("A Nomad variable that only one job may read")
     try:
         answer = requests.get(url, headers=header, verify=environment["nomad_ca_cert"], timeout=10)
         assert answer.json()["Items"] == {"color": "blue"}
@@ -152,9 +155,9 @@ def test_nomad(somebody: Somebody, environment: dict[str, str]) -> None:
 
 
 def test_database(somebody: Somebody, environment: dict[str, str]) -> None:
-    somebody.play("A database, in an environment that is set up")
-    somebody.play("A database's URL, for a task of yours")
-    shown = somebody.run("ansible-playbook", "infinite.databases.url", "-e", "db=reuse-orders")
+    somebody.play("A database, in an environment that is set up", *NAMED)
+    somebody.play("A database's URL, for a task of yours", *NAMED)
+    shown = somebody.run("ansible-playbook", "infinite.databases.url", "-e", "db=reuse-orders", *NAMED)
     (url,) = re.findall(r"postgres(?:ql)?://[^\s\"']+", shown)
     with psycopg.connect(url) as connection:
         assert connection.execute("select count(*) from reused").fetchone() == (0,)

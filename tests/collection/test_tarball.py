@@ -19,9 +19,9 @@ from tests.collection.repository import ROOT, tracked
 TOP = {
     *("CHANGELOG.md", "CONTRIBUTING.md", "COPYING", "LICENSES", "README.md", "REUSE.toml", "FILES.json", "MANIFEST.json"),
     *("bindep.txt", "requirements.txt", "requirements.yml"),
-    *("changelogs", "docs", "examples", "inventories", "meta", "playbooks", "plugins", "roles"),
+    *("bin", "changelogs", "docs", "examples", "inventories", "meta", "playbooks", "plugins", "roles"),
 }
-WHOLE = ("docs", "examples", "inventories", "meta", "playbooks", "plugins", "roles")
+WHOLE = ("bin", "docs", "examples", "inventories", "meta", "playbooks", "plugins", "roles")
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def sources() -> Iterator[str]:
         yield from constants(ast.parse(path.read_text()))
     for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/vars/**/*.yml"), *ROOT.glob("playbooks/*.yml")]:
         yield from strings(yaml.safe_load(path.read_text()))
-    for path in ROOT.glob("roles/*/files/*.hcl"):
+    for path in [*ROOT.glob("roles/*/files/*.hcl"), *ROOT.glob("roles/*/files/*.sh")]:
         yield from re.sub(r"\$\w+", DOTS, path.read_text()).splitlines()
 
 

@@ -18,12 +18,11 @@ from types import TracebackType
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
-from tests.integration.conftest import STATE
-from tests.integration.databases.conftest import NODE
+from tests.support.environments import HERE
+from tests.support.faults import Faults
+from tests.support.user import NODE
 
-from .conftest import Faults
-
-HERE = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parent
 # Base64 of a string that is somewhere in another has one of three forms, apart from its ends.
 ALIGNMENTS = 3
 
@@ -53,10 +52,10 @@ class Secrets(dict[str, str]):
     def add_environment(self, faults: Faults) -> None:
         """What site.yml has made."""
         for file in ("nomad-bootstrap.token", "nomad-provisioner.token", "nomad-gossip.key", "web.password"):
-            if (STATE / file).exists():
-                self.add(file, (STATE / file).read_text().strip())
-        for key in STATE.rglob("*.key"):
-            self.add_key(str(key.relative_to(STATE)), key.read_text())
+            if (HERE.state / file).exists():
+                self.add(file, (HERE.state / file).read_text().strip())
+        for key in HERE.state.rglob("*.key"):
+            self.add_key(str(key.relative_to(HERE.state)), key.read_text())
         traefik = "cat $(pgrep traefik | sed 's,.*,/proc/&/environ,') | tr '\\0' '\\n' | sed -n 's/^NOMAD_TOKEN=//p'"
         self.add_identities("Traefik", faults.host.shell(traefik))
         files = "for one in /var/lib/nomad/alloc/*/*/secrets/nomad_token; do cat $one; echo; done"
@@ -89,7 +88,7 @@ class Watch:
         self.node = node
 
     def __enter__(self) -> Watch:
-        program = (HERE / "processes.py").read_text()
+        program = (FOLDER / "processes.py").read_text()
         commands = {"arguments on the controller": [sys.executable, "-c", program]}
         if self.node:
             commands["arguments and environments on the node"] = ["docker", "exec", "-i", NODE, "python3", "-c", program, "environ"]
@@ -138,7 +137,7 @@ def of_every_job(faults: Faults) -> dict[str, str]:
 
 def of_the_logs(faults: Faults) -> dict[str, str]:
     """The journal has Docker's and Nomad's, those of the allocations Traefik's and PostgreSQL's."""
-    pieces = faults.host.shell("find /var/lib/nomad/alloc/*/alloc/logs /var/log -type f ! -path '*/journal/*'").split()
+    pieces = faults.host.shell("find /var/lib/nomad/alloc/*/alloc/data /var/log -type f ! -path '*/journal/*'").split()
     return {
         "journal": faults.host.shell("journalctl --no-pager --output verbose"),
         "docker logs": faults.host.shell("for one in $(docker ps -aq); do docker logs $one 2>&1 || true; done"),
@@ -149,7 +148,7 @@ def of_the_logs(faults: Faults) -> dict[str, str]:
 
 def readable(secrets: Secrets, controller: Sequence[str], node: Sequence[str], since: float) -> list[str]:
     """Which files that others may read have which secrets, none of which is older than that (seconds since 1970)."""
-    program = (HERE / "readable.py").read_text()
+    program = (FOLDER / "readable.py").read_text()
     names = [name for name, value in secrets.items() for _form in forms(value)]
     strings = "".join(f"{form}\n" for value in secrets.values() for form in forms(value))
     commands = {

@@ -19,10 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.infinite.databases.plugins.module_utils.postgresql import certificate_problem
-from tests.integration.conftest import STATE
-
-from .conftest import Faults
+from ansible_collections.infinite.databases.plugins.module_utils._database.connection import certificate_problem
+from tests.support.environments import HERE
+from tests.support.faults import Faults
 
 NAME = "infinite-test-clock"
 HOUR = timedelta(hours=1)
@@ -43,7 +42,7 @@ def database(faults: Faults) -> Iterator[None]:
 def signed_anew(pem: str, begin: timedelta, end: timedelta, known: bool = True) -> str:
     """The same certificate, for the same key, of the environment's CA (or one that nobody knows), but for another time."""
     former = x509.load_pem_x509_certificate(pem.encode())
-    key = serialization.load_pem_private_key((STATE / "ca.key").read_bytes(), password=None)
+    key = serialization.load_pem_private_key((HERE.state / "ca.key").read_bytes(), password=None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(
@@ -142,8 +141,8 @@ def test_control_another_ca(faults: Faults) -> None:
 @pytest.mark.quick
 def test_an_hour_between_two_machines_does_no_harm() -> None:
     """All that the environment signs is valid from a day before, by OpenSSL's own judgement."""
-    authority = STATE / "ca.crt"
-    certificates = [authority, STATE / "traefik.crt", *STATE.glob("nomad-tls/*/nomad.crt")]
+    authority = HERE.state / "ca.crt"
+    certificates = [authority, HERE.state / "traefik.crt", *HERE.state.glob("nomad-tls/*/nomad.crt")]
     assert len(certificates) == 3
     for certificate in certificates:
         verify = ["openssl", "verify", "-CAfile", str(authority)]

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.conftest import STATE
-
-from .conftest import Faults, playbook
-from .load import Load
+from tests.support.environments import HERE
+from tests.support.faults import Faults, playbook
+from tests.support.load import Load
 
 NAME = "infinite-test-renewed"
 TOKEN = "infinite-test-token"
@@ -43,7 +42,7 @@ def site(*options: str) -> str:
 def page(faults: Faults) -> str:
     """What the status page shows, once it has had the time to look again."""
     time.sleep(12)
-    password = (STATE / "web.password").read_text().strip()
+    password = (HERE.state / "web.password").read_text().strip()
     port = faults.known["database_web_port"]
     host = f"status.{faults.domain}"
     session = requests.Session()
@@ -69,7 +68,7 @@ def token(faults: Faults, name: str, lifetime: str) -> str:
 
 
 def test_what_ends_soon_is_said(faults: Faults, name: str) -> None:
-    certificate = f"certificate ({STATE}/traefik.crt) ends on"
+    certificate = f"certificate ({HERE.state}/traefik.crt) ends on"
     lasting, brief = token(faults, "lasting", "23h"), token(faults, "brief", f"{BRIEF}s")
     made = time.monotonic()
     try:
@@ -103,7 +102,7 @@ def test_renewal_cuts_no_connection(faults: Faults, name: str, tmp_path: Path) -
     before = served(faults), Path(faults.ca).read_text(), faults.nomads_certificate()
     with faults.opener(name)() as session, Load(faults.opener(name)) as load:
         backend = session.execute("select pg_backend_pid()").fetchone()
-        (STATE / "ca.crt").unlink()
+        (HERE.state / "ca.crt").unlink()
         site("-e", NOW)
         load.wait_for(50)
         assert session.execute("select pg_backend_pid()").fetchone() == backend

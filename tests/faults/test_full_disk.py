@@ -19,9 +19,8 @@ import psycopg
 import pytest
 
 from tests.integration.databases.disk import FILLER, WRITE, fill, space
-
-from .conftest import Faults
-from .load import Load
+from tests.support.faults import Faults
+from tests.support.load import Load
 
 NAME = "infinite-test-filling"
 NEIGHBOUR = "infinite-test-beside"
@@ -95,7 +94,7 @@ def wait_for_log(faults: Faults, alloc: str, level: str) -> None:
     """The allocation may be between two starts of its server, which keep two pieces of the log."""
     deadline = time.monotonic() + 30
     while not re.search(
-        f"{level}: .*{NO_SPACE}", said := faults.host.shell(f"cat /var/lib/nomad/alloc/{alloc}/alloc/logs/postgres.stderr.*")
+        f"{level}: .*{NO_SPACE}", said := faults.host.shell(f"cat /var/lib/nomad/alloc/{alloc}/alloc/data/postgres.stderr.*")
     ):
         assert time.monotonic() < deadline, said[-2000:]
         time.sleep(0.1)

@@ -22,11 +22,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import STATE
-from tests.integration.databases.conftest import Done
 from tests.integration.databases.whole import orphans, state
-
-from .conftest import INVENTORY, ROOT, Faults, playbook
+from tests.support.environments import HERE
+from tests.support.faults import INVENTORY, ROOT, Faults, playbook
+from tests.support.user import Done
 
 NAME = "infinite-test-cut"
 DIE = "yes" if os.environ.get("INFINITE_FAULTS_EVERY_TASK") else "changed"
@@ -34,7 +33,7 @@ SEED = int(os.environ.get("INFINITE_FAULTS_SEED", "0")) or random.randrange(1, 1
 Extra = dict[str, Any]
 MADE: tuple[str, Extra] = ("provision", {"db": NAME, "labels": {"cut": "yes"}})
 CALLBACK = {"ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/faults/callback_plugins"), "ANSIBLE_CALLBACKS_ENABLED": "die_after"}
-STILL_WORKS = f"{NAME}: its old password of owner works until"
+STILL_WORKS = f"{NAME}: the old password of its role owner works until"
 
 
 @dataclass(frozen=True)
@@ -186,8 +185,8 @@ def environment_state(faults: Faults) -> dict[str, Any]:
         "images": sorted(faults.host.run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()),
         "files": faults.host.shell(f"find {own} -printf '%p %m %u\\n' | sort").splitlines(),
         "contents": faults.host.shell(f"find {plain} -exec sha256sum {{}} + | sort").splitlines(),
-        "controller": sorted((str(path.relative_to(STATE)), path.stat().st_mode) for path in STATE.rglob("*")),
-        "connection": (STATE / "connection.yml").read_text(),
+        "controller": sorted((str(path.relative_to(HERE.state)), path.stat().st_mode) for path in HERE.state.rglob("*")),
+        "connection": (HERE.state / "connection.yml").read_text(),
     }
 
 
@@ -199,12 +198,12 @@ def site(tasks: Path) -> subprocess.CompletedProcess[str]:
 
 def test_site_killed_after_each_task(faults: Faults, tmp_path: Path) -> None:
     """On a new node: each run goes on where the one before it was killed, until one comes to the end."""
-    playbook("local_down.yml")
-    playbook("local_up.yml", "site.yml")
+    playbook("playbooks/local_down.yml")
+    playbook("playbooks/local_up.yml", "site.yml")
     faults.renew()
     wanted = environment_state(faults)
-    playbook("local_down.yml")
-    playbook("local_up.yml")
+    playbook("playbooks/local_down.yml")
+    playbook("playbooks/local_up.yml")
     tasks, kills, began = tmp_path / "tasks", 0, time.monotonic()
     while (run := site(tasks)).returncode == -signal.SIGKILL:
         kills += 1

@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from .conftest import Faults
+from tests.support.faults import Faults
 
 NAME = "infinite-test-attacked"
 OTHERS = ["infinite-test-calm-1", "infinite-test-calm-2"]

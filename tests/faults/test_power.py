@@ -18,8 +18,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from .conftest import MOUNT, Faults, NoAnswer
-from .load import Load
+from tests.support.faults import MOUNT, Faults, NoAnswer
+from tests.support.load import Load
 
 NAME = "infinite-test-power"
 OTHERS = [f"infinite-test-lights-{number}" for number in range(3)]
@@ -62,7 +62,7 @@ def test_nothing_is_lost(faults: Faults) -> None:
 def logs(faults: Faults) -> str:
     """Those of its server, for the node's shell."""
     allocs = [alloc["ID"] for alloc in faults.client.job.get(NAME, "allocations")]
-    return " ".join(f"/var/lib/nomad/alloc/{alloc}/alloc/logs/postgres.stderr.*" for alloc in allocs)
+    return " ".join(f"/var/lib/nomad/alloc/{alloc}/alloc/data/postgres.stderr.*" for alloc in allocs)
 
 
 def loss(faults: Faults, load: Load) -> str:

@@ -15,9 +15,8 @@ import psycopg
 import pytest
 
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadError
-
-from .conftest import Faults
-from .load import Load
+from tests.support.faults import Faults
+from tests.support.load import Load
 
 NAME = "infinite-test-killed"
 OTHERS = [f"infinite-test-other-{number}" for number in range(3)]

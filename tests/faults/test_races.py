@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.databases.conftest import Done
 from tests.integration.databases.whole import orphans, state
-
-from .conftest import Faults
+from tests.support.faults import Faults
+from tests.support.user import Done
 
 NAME = "infinite-test-crowd"
 ROUNDS = int(os.environ.get("INFINITE_RACES", "2"))
@@ -31,7 +30,7 @@ ENDS: dict[str, tuple[Run, set[str]]] = {
     "purge": (("destroy", {"db": NAME, "purge": True}), {"running", "gone"}),
 }
 # What a run says that came too late.
-OVERTAKEN = ("by another run meanwhile", "is being erased, or that was interrupted")
+OVERTAKEN = ("by another run meanwhile", "is being erased, or its erasure was interrupted")
 
 
 def at_once(faults: Faults, runs: list[Run]) -> list[Done]:

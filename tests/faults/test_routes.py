@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from .conftest import Faults, NoAnswer
+from tests.support.faults import Faults, NoAnswer
 
 NAME, OTHER = "infinite-test-routed", "infinite-test-other"
 IMPOSTOR = "impostor"
@@ -83,9 +83,9 @@ def test_a_forged_registration(faults: Faults, name: str) -> None:
     # The control: the name is hijacked indeed.
     wait_until(faults, name, "another")
     told = faults.run("drift", "--check", plain=True).out
-    assert f"{IMPOSTOR}: it is no database's job and led {host} to itself; it would be stopped" in told
+    assert f"{IMPOSTOR}: this job belongs to no database, and it routed {host} to itself; it would be stopped" in told
     assert whose(faults, name) == "another", "check mode changes nothing"
-    assert f"led {host} to itself; it was stopped" in faults.run("drift", plain=True).out
+    assert f"routed {host} to itself; it was stopped" in faults.run("drift", plain=True).out
     wait_until(faults, name, name)
     assert "nothing differs" in faults.run("drift", plain=True).out
 
@@ -98,9 +98,9 @@ def test_a_deleted_registration(faults: Faults, name: str) -> None:
     with pytest.raises(NoAnswer):
         faults.answers_within(faults.opener(name), 1)
     told = faults.run("drift", "--check", plain=True).out
-    assert f"{name}: its service registration was missing, so that its name led nowhere; it would be restarted." in told
+    assert f"{name}: its service registration was missing, so nothing was reached by its name; it would be restarted." in told
     mended = faults.run("drift", plain=True).out
-    assert f"{name}: its service registration was missing, so that its name led nowhere; it was restarted." in mended
+    assert f"{name}: its service registration was missing, so nothing was reached by its name; it was restarted." in mended
     assert f"{OTHER}: " not in mended
     assert whose(faults, name) == name
     assert "nothing differs" in faults.run("drift", plain=True).out

@@ -19,17 +19,17 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.aws.server import Aws
-from tests.integration.aws import ec2_user
-from tests.integration.conftest import STATE
+from tests.support.aws import ec2_user
+from tests.support.aws.server import Aws
+from tests.support.environments import HERE
+from tests.support.faults import ROOT, Faults, playbook
 
 from .canaries import Secrets, Watch, forms, of_every_job, of_the_logs, readable, seen
-from .conftest import ROOT, Faults, playbook
 
 NAME, SOURCE = "infinite-test-canary", "infinite-test-canary-source"
 # A server that logs all that it may.
 LOUD = {"log_statement": "all", "log_min_duration_statement": "0", "log_connections": "on", "log_min_error_statement": "debug5"}
-CONTROLLER = [str(STATE), str(Path.home() / ".ansible"), str(Path.home() / ".cache"), "/etc", "/tmp", "/var/tmp", str(ROOT)]
+CONTROLLER = [str(HERE.state), str(Path.home() / ".ansible"), str(Path.home() / ".cache"), "/etc", "/tmp", "/var/tmp", str(ROOT)]
 # Where secrets are shown to those who shall see them. Each has to be found: so it is known that they would be.
 WANTED = {
     rf"the output of url, .* password \d+ of {NAME}, owner": "it prints the URL",
@@ -51,7 +51,7 @@ class Canaries:
         self.faults, self.secrets = faults, Secrets()
         self.said: dict[str, str] = {}
         # Nothing of this environment is older than its CA.
-        self.since = (STATE / "ca.key").stat().st_mtime
+        self.since = (HERE.state / "ca.key").stat().st_mtime
         self.secrets.add_environment(faults)
 
     def note(self) -> None:
@@ -153,7 +153,7 @@ def test_no_playbook_shows_a_secret(faults: Faults, tmp_path: Path) -> None:
     for name in ON_HOSTS:
         # Without a node there is nothing to be seen on it.
         with Watch(node=name == "site") as watch:
-            said[f"the output of {name}, anew"] = playbook(f"{name}.yml", "-vvv", "--diff")
+            said[f"the output of {name}, anew"] = playbook(f"playbooks/{name}.yml", "-vvv", "--diff")
         watches.append(watch)
     faults.renew()
     canaries = Canaries(faults)
@@ -184,7 +184,7 @@ def test_no_playbook_on_ec2_shows_a_secret(tmp_path: Path, monkeypatch: pytest.M
     secrets.add("AWS_SESSION_TOKEN", random.token_urlsafe(90))
     ec2_user.pretend(monkeypatch)
     given: dict[str, Any] = {"environment_domain": "db.infinite.test", "traefik_certificate": "local_ca", "environment_dns": "none"}
-    given |= {"admin_cidrs": ["203.0.113.7/32"], "database_allowed_cidrs": ["0.0.0.0/0"], "ec2_host_wait_seconds": 0}
+    given |= {"admin_cidrs": ["203.0.113.7/32"], "ec2_host_database_cidrs": ["0.0.0.0/0"], "ec2_host_wait_seconds": 0}
     with Aws() as server, Watch(node=False) as watch:
         user = ec2_user.Ec2User(server, tmp_path)
         user.environ |= secrets

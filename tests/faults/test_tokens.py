@@ -17,11 +17,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadDenied, NomadError
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
-from tests.integration.conftest import STATE
-
-from .conftest import Faults
+from tests.support.environments import HERE
+from tests.support.faults import Faults
 
 NAME, NEW = "infinite-test-guarded", "infinite-test-never"
 INTRUDER = "intruder"
@@ -102,7 +101,7 @@ def test_an_expired_token(faults: Faults, name: str, token: Callable[..., str]) 
 @pytest.fixture
 def provisioner(faults: Faults) -> NomadClient:
     """Nomad, as who provisions databases may use it."""
-    return NomadClient(faults.connection | {"nomad_token_file": str(STATE / "nomad-provisioner.token")})
+    return NomadClient(faults.connection | {"nomad_token_file": str(HERE.state / "nomad-provisioner.token")})
 
 
 def intruder(image: str, driver: str = "docker", **config: Any) -> dict[str, Any]:

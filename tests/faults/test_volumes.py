@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from .conftest import MOUNT, Faults
+from tests.support.faults import MOUNT, Faults
 
 NAME = "infinite-test-volume"
 TWIN = f"{NAME}-twin"
@@ -78,6 +78,9 @@ def test_somebody_elses_volume_is_refused(faults: Faults, directory: str) -> Non
     assert owner == f"{NAME}\n"
     faults.host.shell(f"echo somebody > {directory}/database")
     assert "its volume holds the data of database somebody" in refused(faults)
+    (one,) = json.loads(faults.run("list", plain=True, db=NAME, output="json").out)["databases"]
+    assert (one["state"], one["reason"].partition(";")[0]) == ("failing", "its volume holds the data of database somebody")
+    assert f"state        failing: {one['reason']}" in faults.run("info", plain=True, db=NAME).out
     faults.host.shell(f"echo {NAME} > {directory}/database")
     comes_back(faults)
 

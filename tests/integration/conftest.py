@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A real Nomad for the tests: the one that NOMAD_ADDR names, else the local environment, which is set up if it is not there.
+"""A real Nomad for the tests: the one that NOMAD_ADDR names, else that of the tests' own environment.
 
 Everything happens in a namespace of the tests' own, which is removed before and after. The token must be a management token.
 """
@@ -15,32 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadNotFound
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+from tests.support.environments import HERE
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "infinite.databases"
-STATE /= os.environ.get("INFINITE_TEST_ENVIRONMENT", "local")
 NAMESPACE = "test-modules"
 
 Task = dict[str, Any]
 Play = Callable[..., list[dict[str, Any]]]
 
 
-def local_environment() -> dict[str, Any]:
-    """What connection.yml says, with the management token instead of the one for provisioning."""
-    if subprocess.run(["scripts/environment-ready"], cwd=ROOT, check=False, capture_output=True).returncode != 0:
-        subprocess.run(["make", "up"], cwd=ROOT, check=True)
-    known: dict[str, Any] = yaml.safe_load((STATE / "connection.yml").read_text())
-    return known | {"nomad_token_file": str(STATE / "nomad-bootstrap.token")}
-
-
 @pytest.fixture(scope="session")
 def environment() -> dict[str, Any]:
     if "NOMAD_ADDR" not in os.environ:
-        return local_environment()
+        HERE.make()
+        return HERE.connection()
     return {"nomad_address": os.environ["NOMAD_ADDR"], "nomad_token": os.environ.get("NOMAD_TOKEN"), "database_images": {}} | (
         {"nomad_ca_cert": os.environ["NOMAD_CACERT"]} if "NOMAD_CACERT" in os.environ else {}
     )

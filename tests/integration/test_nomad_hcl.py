@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import parse_job
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.hcl import parse_job
 
 JOB = """
 variable "texts" { type = list(string) }

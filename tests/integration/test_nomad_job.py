@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.infinite.databases.plugins.module_utils import nomad_job, nomad_variable, nomad_volume
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import job as nomad_job
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import job_revive as nomad_job_revive
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import variable as nomad_variable
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import volume as nomad_volume
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.task_log import TaskLog
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 Args = dict[str, Any]
@@ -41,9 +45,12 @@ job "name" {
       attempts = 0
       mode     = "fail"
     }
-    reschedule {
-      attempts  = 0
-      unlimited = false
+    dynamic "reschedule" {
+      for_each = var.type == "system" ? [] : [1]
+      content {
+        attempts  = 0
+        unlimited = false
+      }
     }
     service {
       name     = "test"
@@ -80,8 +87,8 @@ job "name" {
 
 
 def complain(text: str) -> str:
-    """Write where Nomad looks for a task's log: its collection of logs may be off, as it is on our own nodes."""
-    return f"echo '{text}' >> /alloc/logs/main.stderr.0"
+    """Write where our tasks do: Nomad's collection of logs is off on our own nodes."""
+    return f"echo '{text}' >> /alloc/data/main.stderr.0"
 
 
 class Modules:
@@ -125,6 +132,63 @@ def test_a_failing_task_is_quoted(modules: Modules) -> None:
     modules.end("test-fails")
 
 
+def kill_all(client: NomadClient, job: str) -> None:
+    """Until Nomad has noted that they have failed."""
+    for alloc in client.job.get(job, "allocations"):
+        if alloc["ClientStatus"] == "running":
+            signal = {"Signal": "SIGKILL", "Task": "main"}
+            client.endpoint("client/allocation").put(alloc["ID"], "signal", json=signal)
+    deadline = time.monotonic() + 30
+    while any(alloc["ClientStatus"] == "running" for alloc in client.job.get(job, "allocations")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_system_job_that_failed_for_good(modules: Modules, client: NomadClient) -> None:
+    """As Traefik would be after an outage that ended it: nothing in Nomad tries again."""
+
+    def registered(check_mode: bool = False) -> Args:
+        return modules.job("test-system", check_mode, type="system")
+
+    def revived(check_mode: bool = False) -> Args:
+        return modules.call(nomad_job_revive.SPEC, {"jobs": [{"id": "test-system"}, {"id": "test-nowhere"}]}, check_mode)
+
+    registered()
+    for again in (registered, revived):
+        assert not again()["changed"]
+        kill_all(client, "test-system")
+        before = client.job.get("test-system", "allocations")
+        assert again(check_mode=True)["changed"]
+        assert len(client.job.get("test-system", "allocations")) == len(before)
+        result = again()
+        assert result["changed"]
+        assert not result.get("failed")
+        assert any(alloc["ClientStatus"] == "running" for alloc in client.job.get("test-system", "allocations"))
+    assert modules.end("test-system")["changed"]
+
+
+def test_a_log_is_followed_from_file_to_file(modules: Modules, client: NomadClient) -> None:
+    """As a database's: a new file now and then, of which two are kept."""
+    write = "echo $n >> /alloc/data/main.stderr.$((n / 5)); rm -f /alloc/data/main.stderr.$((n / 5 - 2)); sleep 0.2"
+    modules.job("test-log", command=f"n=0; while [ $n -lt 19 ]; do {write}; n=$((n + 1)); done; sleep 1000")
+    (alloc,) = client.job.get("test-log", "allocations")
+    log = TaskLog(client, alloc["ID"], "main", "stderr")
+    deadline = time.monotonic() + 120
+    said = b""
+    for piece in log.follow(None):
+        said += piece
+        if said.endswith(b"\n18\n"):
+            break
+        assert time.monotonic() < deadline, said
+    numbers = [int(number) for number in said.split()]
+    assert numbers == list(range(numbers[0], 19))
+    assert len(numbers) > 10, "it never went on to another file"
+    assert log.last(6) == "17\n18\n"
+    assert set(log.sizes()) == {2, 3}
+    assert TaskLog(client, alloc["ID"], "other", "stderr").last(100) == ""
+    modules.end("test-log")
+
+
 def test_what_no_node_can_take(modules: Modules) -> None:
     result = modules.job("test-big", memory=10_000_000, options={"wait_timeout": 1})
     assert "not ready within 1 s; no node can take it: group main: memory (exhausted" in result["msg"]
@@ -152,6 +216,15 @@ def test_one_invalid_job_changes_nothing(modules: Modules, client: NomadClient) 
     assert "Failed to parse job: input.hcl:1" in result["msg"]
     assert [item["changed"] for item in result["jobs"]] == [False, False]
     assert client.jobs.get(prefix="test-good") == []
+
+
+def test_failed_jobs_are_reported_and_the_others_changed(modules: Modules) -> None:
+    good = {"job": TEMPLATE, "variables": {"name": "test-good", "image": "none:1"}}
+    result = modules.call(nomad_job.SPEC, {"jobs": [good, {"job": "job {"}], "report": True, "wait": False})
+    assert not result.get("failed")
+    assert "Failed to parse job: input.hcl:1" in result["jobs"][1]["msg"]
+    assert [(item["changed"], item.get("failed", False)) for item in result["jobs"]] == [(True, False), (False, True)]
+    modules.end("test-good")
 
 
 def test_the_same_job_twice(modules: Modules) -> None:
@@ -251,6 +324,19 @@ def test_a_job_waits_for_its_new_volume(modules: Modules) -> None:
     assert "volume test-volume is in use; stop the job that uses it first" in used["msg"]
     modules.end("test-volume")
     assert modules.call(nomad_volume.SPEC, {"volumes": [{"name": "test-volume", "state": "absent"}]})["changed"]
+
+
+def test_a_volume_that_its_node_has_reported(modules: Modules, client: NomadClient) -> None:
+    def volume(**more: Any) -> Args:
+        return modules.call(nomad_volume.SPEC, {"volumes": [{"name": "test-reported"}], **more})
+
+    hasty = volume(wait_timeout=1)
+    assert "did not report volume test-reported within 1 s" in hasty["msg"]
+    assert not volume(wait_timeout=1)["changed"], "what is there is not waited for"
+    modules.call(nomad_volume.SPEC, {"volumes": [{"name": "test-reported", "state": "absent"}], "wait_timeout": 1})
+    assert volume(wait_timeout=60)["changed"]
+    assert {one["State"] for one in client.volumes.list() if one["Name"] == "test-reported"} == {"ready"}
+    modules.call(nomad_volume.SPEC, {"volumes": [{"name": "test-reported", "state": "absent"}]})
 
 
 def test_many_at_once(modules: Modules) -> None:

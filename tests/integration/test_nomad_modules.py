@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
 
 Args = dict[str, Any]
 
@@ -155,7 +155,7 @@ def test_bootstrap_can_be_repeated(play: Any, client: NomadClient) -> None:
 
 def test_a_token_is_not_made_if_its_secret_cannot_be_kept(play: Any, client: NomadClient) -> None:
     (result,) = play([{"infinite.databases.nomad_acl_token": {"name": "test-nowhere", "secret_file": "/nowhere/token"}}])
-    assert "/nowhere is no directory that can be written to" in result["msg"]
+    assert "/nowhere is not a directory that can be written to" in result["msg"]
     assert not any(token["Name"] == "test-nowhere" for token in client.endpoint("acl/tokens").get())
 
 
@@ -187,9 +187,12 @@ def test_variables_that_are_never_overwritten(play: Any) -> None:
 MINIMAL: dict[str, Args] = {
     "nomad_acl_policy": {"policies": [{"name": "test-x", "rules": RULES}]},
     "nomad_acl_token": {"name": "test-x", "policies": ["a"]},
+    "nomad_agent_info": {},
     "nomad_job": {"job": {"ID": "test-x"}},
     "nomad_job_info": {},
+    "nomad_job_revive": {"jobs": [{"id": "test-x"}]},
     "nomad_namespace": {"namespaces": [{"name": "test-x"}]},
+    "nomad_node_info": {},
     "nomad_scheduler_config": {"memory_oversubscription": True},
     "nomad_variable": {"variables": [{"path": "x", "items": {"k": "v"}}]},
     "nomad_volume": {"volumes": [{"name": "test-x"}]},

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadDenied
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 
 ROLES = Path(__file__).parents[2] / "roles"
 POLICIES = ROLES / "nomad" / "files" / "policies"
@@ -89,6 +89,9 @@ ALLOWED: list[Request] = [
     ("get", f"services?{HERE}", None),
     ("get", f"volumes?type=host&{HERE}", None),
     ("get", "nodes", None),
+    ("get", "agent/members", None),
+    ("get", "jobs?namespace=platform", None),
+    ("put", "job/traefik/evaluate?namespace=platform", {"JobID": "traefik"}),
     variable("databases/test"),
     variable("nomad/jobs/test"),
     variable("pool/test"),
@@ -99,6 +102,9 @@ ALLOWED: list[Request] = [
 REFUSED: list[Request] = [
     ("put", "volume/host/register", host_volume(HostPath="/etc")),
     ("put", "jobs?namespace=default", job("default")),
+    ("put", "jobs?namespace=platform", job("platform")),
+    ("delete", "job/traefik?namespace=platform", None),
+    ("get", "var/nomad/jobs/traefik?namespace=platform", None),
     variable("other/test"),
     variable("nomad/jobs"),
     variable("databases/test", "default"),
@@ -182,7 +188,12 @@ def test_reader_lists_without_secrets(reader: NomadClient, provisioner: NomadCli
     send(provisioner, variable("databases/secret"))
     assert [item["Path"] for item in reader.endpoint("vars").get(namespace=NAMESPACE, prefix="databases/")] == ["databases/secret"]
     reader.endpoint("jobs").get(namespace=NAMESPACE)
-    for refused in [("get", f"var/databases/secret?{HERE}", None), ("put", f"jobs?{HERE}", job(NAMESPACE))]:
+    refusals: list[Request] = [
+        ("get", f"var/databases/secret?{HERE}", None),
+        ("put", f"jobs?{HERE}", job(NAMESPACE)),
+        ("put", "volume/host/create", host_volume(PluginID="mkdir")),
+    ]
+    for refused in refusals:
         with pytest.raises(NomadDenied):
             send(reader, refused)
 

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +20,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+
+from tests.support import packages
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "packer" / "infinite-databases.pkr.hcl"
@@ -40,17 +41,6 @@ NEWEST = {("debian-12", "x86_64"): 1, ("debian-12", "arm64"): 2, ("ubuntu-24.04"
 Packer = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def have_packer() -> None:
-    if shutil.which("packer"):
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        pytest.fail("there is no packer: install it (apt-get install packer)")
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "packer"]):
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode != 0:
-            pytest.fail(f"there is no packer, and it cannot be installed: {' '.join(command)}: {done.stderr}")
-
-
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     """No account, no region, and no way to any API; packer itself must not ask for its latest version either."""
@@ -61,7 +51,7 @@ def environment() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def is_debians(environment: dict[str, str]) -> bool:
     """Whether this Packer has its plugins built in."""
-    have_packer()
+    packages.install({"packer": "packer"})
     version = subprocess.run(["packer", "version"], check=True, capture_output=True, text=True, env=environment).stdout
     return version.startswith("Packer v1.6.")
 
@@ -150,7 +140,9 @@ def aws(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     path.write_text(json.dumps(images))
     credentials = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "eu-central-1"}
     env = environment | {"MOTO_AMIS_PATH": str(path)}
-    with subprocess.Popen([sys.executable, "-m", "tests.aws"], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.aws"], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
+    ) as server:
         try:
             assert server.stdout is not None
             yield credentials | {"AWS_ENDPOINT_URL": server.stdout.readline().strip()}
@@ -171,7 +163,7 @@ def at_moto(endpoint: str, directory: Path) -> Path:
     """The template, but for the steps on the instance: nothing answers SSH at moto's addresses."""
     (directory / "look.py").write_text(LOOK)
     look = json.dumps(shlex.join([sys.executable, str(directory / "look.py"), endpoint, str(directory / "seen.json")]))
-    template, found, _steps = TEMPLATE.read_text().partition("  # By Ansible's own connection")
+    template, found, _steps = TEMPLATE.read_text().partition('  provisioner "')
     user = "  ssh_username            = local.base.user\n"
     assert found
     assert user in template

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils import database, database_keys, database_spec
+from ansible_collections.infinite.databases.plugins.module_utils._database import checks as database_checks
+from ansible_collections.infinite.databases.plugins.module_utils._database import description as database
+from ansible_collections.infinite.databases.plugins.module_utils._database import spec as database_spec
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 VERSIONS = ["15", "17"]
@@ -110,15 +112,17 @@ def test_all_bad_names_in_one_pass() -> None:
         ({"name": "a", "size": 3}, "a", "unknown key 'size'; known are name, version, memory"),
         ({"name": "a", 3: 3}, "a", "unknown key 3"),
         ({"name": "a", "memory": "much"}, "a.memory", "'much' is not a whole number of MiB"),
-        ({"name": "a", "memory": "512M"}, "a.memory", "'512M' is not a whole number"),
+        ({"name": "a", "memory": "512X"}, "a.memory", "'512X' is not a whole number"),
         ({"name": "a", "memory": 1.5}, "a.memory", "1.5 is not a whole number"),
         ({"name": "a", "memory": True}, "a.memory", "True is not a whole number"),
         ({"name": "a", "memory": -64}, "a.memory", "-64 is not a whole number"),
         ({"name": "a", "memory": 31}, "a.memory", "from 32 to"),
+        ({"name": "a", "memory_max": 63}, "a.memory_max", "from 64 to"),
         ({"name": "a", "memory": "\u0665\u0661\u0662"}, "a.memory", "is not a whole number"),
         ({"name": "a", "memory": [64]}, "a.memory", "[64] is not a whole number"),
         ({"name": "a", "memory": 512, "memory_max": 256}, "a.memory_max", "256 is less than memory, 512"),
         ({"name": "a", "cpu": 0}, "a.cpu", "0 is not a whole number of MHz"),
+        ({"name": "a", "cpu": 1}, "a.cpu", "1 is not a whole number of MHz from 2"),
         ({"name": "a", "version": "9"}, "a.version", "9 is not supported here; supported are 15, 17"),
         ({"name": "a", "version": "17.6"}, "a.version", "'17.6' is not a major version"),
         ({"name": "a", "version": "latest"}, "a.version", "'latest' is not a major version"),
@@ -198,7 +202,7 @@ def test_values_get_their_types(description: dict[str, Any], expected: dict[str,
 @given(st.one_of(st.text(max_size=70), st.from_regex(r"\A[a-z0-9-]{0,66}\n?\Z"), st.integers(), st.none(), st.binary()))
 def test_an_accepted_name_is_safe_everywhere(name: Any) -> None:
     try:
-        accepted = database_keys.check_name(name)
+        accepted = database_checks.check_name(name)
     except ValueError as error:
         check_message(error)
         return
@@ -217,7 +221,7 @@ def test_an_accepted_name_is_safe_everywhere(name: Any) -> None:
 @given(st.dictionaries(st.text(max_size=20), st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none())))
 def test_accepted_settings_are_plain(settings: dict[str, Any]) -> None:
     try:
-        accepted = database_keys.check_settings(settings)
+        accepted = database_checks.check_settings(settings)
     except ValueError as error:
         check_message(error)
         return
@@ -268,6 +272,7 @@ def test_spec_module() -> None:
         "versions": VERSIONS,
         "domain": DOMAIN,
         "disk_quota": False,
+        "backups": True,
     }
     assert database_spec.SPEC.execute(params, False) == {"changed": False, "databases": [{"name": "a", "memory": 64, "cpu": 50}]}
     failed = database_spec.SPEC.execute(params | {"only": "A", "options": {"memory": "x"}}, False)
@@ -303,11 +308,26 @@ def test_any_password_survives_the_url(password: str) -> None:
     url = database.connection_url(RECORD | {"password": password}, DOMAIN, 5432, "/ca")
     assert unquote(urlsplit(url).password or "") == password
     assert urlsplit(url).hostname == "mydb.db.localhost"
+    java = database.connection_environment(RECORD | {"password": password}, DOMAIN, 5432, "/ca")["JDBC_DATABASE_URL"]
+    address, _mark, query = java.partition("?")
+    assert address == "jdbc:postgresql://mydb.db.localhost:5432/mydb"
+    assert parse_qs(query) == {
+        "user": ["mydb"],
+        "password": [password],
+        "sslmode": ["verify-full"],
+        "sslrootcert": ["/ca"],
+    }
+
+
+def test_jdbc_url_with_a_public_certificate_and_masked() -> None:
+    url = database.jdbc_url(RECORD, DOMAIN, 5432, masked=True)
+    assert url.endswith("?user=mydb&password=********&sslmode=verify-full&sslfactory=org.postgresql.ssl.DefaultJavaSSLFactory")
+    assert RECORD["password"] not in unquote(url)
 
 
 @pytest.mark.parametrize(
     ("memory_max", "shared_buffers", "max_connections"),
-    [(32, "16MB", "20"), (256, "64MB", "51"), (1024, "256MB", "204"), (16384, "4096MB", "500")],
+    [(64, "16MB", "12"), (256, "64MB", "51"), (1024, "256MB", "204"), (16384, "4096MB", "500")],
 )
 def test_server_settings_follow_memory(memory_max: int, shared_buffers: str, max_connections: str) -> None:
     settings = database.server_settings(memory_max, {})
@@ -325,10 +345,10 @@ def test_server_settings_fit_the_memory(memory_max: int) -> None:
 
 
 def test_own_settings_win_over_ours_but_not_over_the_platforms() -> None:
-    own = {"work_mem": "1GB", **dict.fromkeys(database_keys.MANAGED_SETTINGS, "mine")}
+    own = {"work_mem": "1GB", **dict.fromkeys(database_checks.MANAGED_SETTINGS, "mine")}
     settings = database.server_settings(256, own)
     assert settings["work_mem"] == "1GB"
-    decided = {key for key in database_keys.MANAGED_SETTINGS if settings[key] != "mine"}
+    decided = {key for key in database_checks.MANAGED_SETTINGS if settings[key] != "mine"}
     assert {"hba_file", "listen_addresses", "port", "unix_socket_directories", "password_encryption"} <= decided
 
 
@@ -340,13 +360,14 @@ def test_own_settings_win_over_ours_but_not_over_the_platforms() -> None:
         ({"memory": 512}, (512, 512, 20)),
         ({"memory": 512, "memory_max": 1024, "cpu": 500}, (512, 1024, 500)),
         ({"memory_max": 64}, (64, 64, 20)),
+        # As one that was accepted before there was a least.
+        ({"memory": 32, "memory_max": 32}, (32, 64, 20)),
     ],
 )
 def test_job_variables(spec: dict[str, Any], expected: tuple[int, int, int]) -> None:
     made = database.job_variables(RECORD | {"spec": spec}, DEFAULTS, {"17": "image:17"}, DOMAIN, "databases")
     assert (made["memory"], made["memory_max"], made["cpu"]) == expected
     assert (made["name"], made["host"], made["image"]) == ("mydb", "mydb.db.localhost", "image:17")
-    assert made["shm_size"] >= 64 * 1024 * 1024
     assert RECORD["password"] not in str(made)
     assert all(isinstance(value, str) for value in made["meta"].values())
 
@@ -357,3 +378,23 @@ def test_protecting_a_database_does_not_restart_it() -> None:
         for protect in (False, True)
     )
     assert plain == protected
+
+
+def test_backups_need_a_repository() -> None:
+    asked = [{"name": "a", "backup": "true"}]
+    assert database.check_all(asked, VERSIONS, DOMAIN)[0]["backup"] is True
+    with pytest.raises(InvalidInput, match=r"a\.backup: there is no repository here; set backup_s3_bucket or backup_directory"):
+        database.check_all(asked, VERSIONS, DOMAIN, backups=False)
+    assert database.check_all([{"name": "a", "backup": False}], VERSIONS, DOMAIN, backups=False)[0]["backup"] is False
+
+
+@pytest.mark.parametrize(
+    ("key", "backup", "expected"), [(None, True, "on"), (None, False, None), (False, True, None), (True, False, None)]
+)
+def test_backed_up_where_there_is_a_repository(key: bool | None, backup: bool, expected: str | None) -> None:
+    spec = {} if key is None else {"backup": key}
+    record = {"name": "a", "version": "17", "volume": "v", "spec": spec}
+    defaults = {"memory": 64, "memory_max": 256, "cpu": 5, "allowed_cidrs": [], "backup": backup}
+    settings = database.job_variables(record, defaults, {"17": "image"}, DOMAIN, "databases")["settings"]
+    assert settings.get("archive_mode") == expected
+    assert ("/volume/run" in settings["unix_socket_directories"]) == bool(expected)

@@ -5,18 +5,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_claim as claim
-from ansible_collections.infinite.databases.plugins.module_utils import database_record as record_of
-from ansible_collections.infinite.databases.plugins.module_utils import database_release as release
+from ansible_collections.infinite.databases.plugins.module_utils._database import claim, release
+from ansible_collections.infinite.databases.plugins.module_utils._database import record as record_of
+from ansible_collections.infinite.databases.plugins.module_utils._database.prepared_volumes import Volume
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
-from ansible_collections.infinite.databases.plugins.module_utils.pool import Volume
 
 # RFC 7677, 3: user "user", password "pencil", this salt, 4096 iterations. The keys below were computed with another
 # implementation (openssl) and prove themselves by the RFC's own ServerSignature, see test_verifier_of_the_rfc.
@@ -84,34 +80,33 @@ def test_merge_spec(kept: dict[str, Any], asked: dict[str, Any], expected: dict[
 
 
 @pytest.mark.parametrize(
-    ("wanted", "ready", "given_to", "lacking"),
+    ("tried", "asked", "keep", "existing", "news"),
     [
-        ([], ["17"], [], {}),
-        (["17"], ["17"], ["17"], {}),
-        (["17", "17"], ["17"], ["17"], {"17": 1}),
-        (["17", "15"], ["17", "17"], ["17"], {"15": 1}),
-        (["15", "17"], [], [], {"15": 1, "17": 1}),
-        (["15", "17", "17", "17"], ["17", "15"], ["15", "17"], {"17": 2}),
+        ({}, {"extensions": ["a"]}, False, False, {}),
+        ({}, {"extensions": ["a", "b"]}, False, False, {"trying": {"extensions": ["a", "b"]}}),
+        ({}, {"extensions": []}, False, False, {"trying": {"extensions": []}}),
+        ({}, {"memory": 128}, False, False, {}),
+        ({"extensions": ["b"]}, {}, False, False, {"trying": {}}),
+        ({"extensions": ["b"]}, {}, False, True, {}),
+        ({"extensions": ["b"]}, {"extensions": ["b"]}, False, True, {}),
+        ({"extensions": ["b"]}, {"extensions": ["b"]}, True, True, {"trying": {}}),
+    ],
+    ids=[
+        "it has it",
+        "one more",
+        "one less",
+        "the job's part",
+        "an interrupted run's",
+        "drift",
+        "again",
+        "kept",
     ],
 )
-def test_assign(wanted: list[str], ready: list[str], given_to: list[str], lacking: dict[str, int]) -> None:
-    databases = [{"name": f"db{place}", "version": version} for place, version in enumerate(wanted)]
-    volumes = [volume(f"v{place}", version) for place, version in enumerate(ready)]
-    given_, missing = claim.assign(databases, volumes)
-    assert [one.version for _name, one in given_] == given_to
-    assert missing == lacking
-
-
-@given(st.lists(st.sampled_from(["15", "16", "17"])), st.lists(st.sampled_from(["15", "16", "17"])))
-def test_assign_gives_each_volume_once_and_loses_nobody(wanted: list[str], ready: list[str]) -> None:
-    databases = [{"name": f"db{place}", "version": version} for place, version in enumerate(wanted)]
-    volumes = [volume(f"v{place}", version) for place, version in enumerate(ready)]
-    pairs, lacking = claim.assign(databases, volumes)
-    versions = {one["name"]: one["version"] for one in databases}
-    assert all(versions[name] == one.version for name, one in pairs)
-    assert len({one.name for _name, one in pairs}) == len({name for name, _one in pairs}) == len(pairs)
-    assert Counter(lacking) + Counter(one.version for _name, one in pairs) == Counter(wanted)
-    assert all(Counter(ready)[version] < Counter(wanted)[version] for version in lacking), "lacking only where it is short"
+def test_what_is_not_kept_is_in_the_record(
+    tried: dict[str, Any], asked: dict[str, Any], keep: bool, existing: bool, news: dict[str, Any]
+) -> None:
+    record = {"spec": {"extensions": ["a"]}, "trying": tried}
+    assert claim.changed_trial(record, claim.merge_spec(record["spec"], asked), keep, existing) == news
 
 
 def test_protection() -> None:

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_confirm as confirm
-from ansible_collections.infinite.databases.plugins.module_utils import database_details as details
-from ansible_collections.infinite.databases.plugins.module_utils import database_orphans as orphans
-from ansible_collections.infinite.databases.plugins.module_utils.database_claim import RENEWAL_SECONDS, noted
-from ansible_collections.infinite.databases.plugins.module_utils.pool import META_VOLUME
+from ansible_collections.infinite.databases.plugins.module_utils._database import confirm, details, orphans
+from ansible_collections.infinite.databases.plugins.module_utils._database.claim import RENEWAL_SECONDS, revived_or_renewed
+from ansible_collections.infinite.databases.plugins.module_utils._database.prepared_volumes import META_VOLUME
 
 RECORD: dict[str, Any] = {"volume": "v", "erasing": False, "destroyed": 0, "renewed": 0, "created_at": 1000, "spec": {"ttl": "1m"}}
 
@@ -33,12 +31,12 @@ def test_what_became_of_it_meanwhile(record: dict[str, Any] | None, verdict: str
 
 
 def test_what_a_run_notes() -> None:
-    assert noted(RECORD, False, 5000) == {}
-    assert noted(RECORD | {"destroyed": 7}, False, 5000) == {"destroyed": 0, "renewed": 5000}
-    assert noted(RECORD, True, 1000 + RENEWAL_SECONDS - 1) == {}
-    assert noted(RECORD, True, 1000 + RENEWAL_SECONDS) == {"renewed": 1000 + RENEWAL_SECONDS}
-    assert noted(RECORD | {"renewed": 2000}, True, 2000) == {}
-    assert noted({"name": "new", "created": True}, True, 5000) == {}
+    assert revived_or_renewed(RECORD, False, 5000) == {}
+    assert revived_or_renewed(RECORD | {"destroyed": 7}, False, 5000) == {"destroyed": 0, "renewed": 5000}
+    assert revived_or_renewed(RECORD, True, 1000 + RENEWAL_SECONDS - 1) == {}
+    assert revived_or_renewed(RECORD, True, 1000 + RENEWAL_SECONDS) == {"renewed": 1000 + RENEWAL_SECONDS}
+    assert revived_or_renewed(RECORD | {"renewed": 2000}, True, 2000) == {}
+    assert revived_or_renewed({"name": "new", "created": True}, True, 5000) == {}
 
 
 def test_a_ttl_counts_from_its_renewal() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_fit import Offer, check_fit
+from ansible_collections.infinite.databases.plugins.module_utils._database.fit import Offer, check_fit
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 NOW = 100_000
@@ -27,9 +27,9 @@ RECORDS = {
     "renewed": record(renewed=NOW - 60),
 }
 FITS: list[dict[str, Any]] = [
-    {"name": "fresh", "version": "15", "memory_max": 32, "ttl": "1m"},
+    {"name": "fresh", "version": "15", "memory_max": 64, "ttl": "1m"},
     {"name": "old", "version": "15", "extensions": ["whatever"], "ttl": "121m"},
-    {"name": "new", "version": "17", "extensions": ["vector"], "memory_max": 32},
+    {"name": "new", "version": "17", "extensions": ["vector"], "memory_max": 64},
     {"name": "big", "memory": 64, "memory_max": 128, "ttl": "1h"},
     {"name": "gone", "ttl": "1m"},
     {"name": "renewed", "ttl": "1h"},
@@ -42,7 +42,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "new: PostgreSQL 17 has no extension postgis here; it has hstore, vector",
     ),
     ({"name": "big", "memory_max": 299}, "big: memory_max 299 is less than its memory, 300; give a smaller memory, too"),
-    ({"name": "new", "ttl": "1h"}, "new: a ttl of 1h counts from its creation 120 minutes ago and would be over; give a longer"),
+    ({"name": "new", "ttl": "1h"}, "new: a ttl of 1h counts from its creation 120 minutes ago and would already be over"),
 ]
 
 

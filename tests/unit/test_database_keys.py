@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils import database
-from ansible_collections.infinite.databases.plugins.module_utils import database_keys as keys
+from ansible_collections.infinite.databases.plugins.module_utils._database import checks, keys
+from ansible_collections.infinite.databases.plugins.module_utils._database import description as database
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 
@@ -31,10 +31,17 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
         ("extensions", "postgis,pg_cron", ["pg_cron", "postgis"]),
         ("connections", "50", 50),
         ("statement_timeout", 0, 0),
+        ("statement_timeout", "5s", 5),
+        ("idle_timeout", "10 min", 600),
+        ("idle_in_transaction_timeout", "1h", 3600),
+        ("memory", "1GB", 1024),
+        ("memory_max", "2gib", 2048),
+        ("disk", "1TB", 1024**2),
+        ("cpu", "2GHz", 2000),
     ],
 )
 def test_good(key: str, given_value: Any, value: Any) -> None:
-    assert keys.KEYS[key](given_value) == value
+    assert keys.KEYS[key].check(given_value) == value
 
 
 @pytest.mark.parametrize(
@@ -54,8 +61,11 @@ def test_good(key: str, given_value: Any, value: Any) -> None:
         ("extensions", ["a; drop table b"], "is not the name of an extension"),
         ("extensions", {"a": 1}, "is not a list of extensions"),
         ("connections", 1, "from 5 to 10000"),
-        ("temp_file_limit", "1GB", "is not a whole number of MiB"),
-        ("disk", "10GB", "is not a whole number of MiB"),
+        ("temp_file_limit", "1PB", "is not a whole number of MiB"),
+        ("disk", "10 s", "is not a whole number of MiB"),
+        ("memory", "1kB", "is not a whole number of MiB from 32 to"),
+        ("memory", "99999999TB", "is not a whole number of MiB from 32 to"),
+        ("connections", "5MB", "from 5 to 10000"),
         ("settings", {"default_transaction_read_only": False}, "is decided by the platform"),
         ("settings", "work_mem", "nor lines such as"),
         ("settings", "work_mem=8MB\nnonsense here", "'nonsense here' is not a setting"),
@@ -63,7 +73,7 @@ def test_good(key: str, given_value: Any, value: Any) -> None:
 )
 def test_bad(key: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
-        keys.KEYS[key](value)
+        keys.KEYS[key].check(value)
     assert message in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -73,7 +83,7 @@ def test_what_is_accepted_cannot_break_out(value: Any) -> None:
     """Networks become Traefik's rules, extensions a line of the file that the server reads."""
     for key, alphabet in (("allowed_cidrs", "0123456789abcdef.:/"), ("extensions", "abcdefghijklmnopqrstuvwxyz0123456789_-")):
         try:
-            accepted = keys.KEYS[key](value)
+            accepted = keys.KEYS[key].check(value)
         except ValueError:
             continue
         assert set("".join(accepted)) <= set(alphabet)
@@ -83,7 +93,7 @@ def test_what_is_accepted_cannot_break_out(value: Any) -> None:
     ("text", "length"), [("90m", 5400), ("12h", 43200), ("7d", 604800), ("2w", 1209600), ("never", None), ("", None)]
 )
 def test_seconds(text: str, length: int | None) -> None:
-    assert keys.seconds(text) == length
+    assert checks.seconds(text) == length
 
 
 def variables(**spec: Any) -> dict[str, Any]:
@@ -93,10 +103,12 @@ def variables(**spec: Any) -> dict[str, Any]:
 
 
 def test_limits_are_settings() -> None:
-    settings = variables(connections=50, statement_timeout=30, idle_timeout=600, temp_file_limit=100)["settings"]
+    limits = {"statement_timeout": 30, "idle_timeout": 600, "idle_in_transaction_timeout": 60, "temp_file_limit": 100}
+    settings = variables(connections=50, **limits)["settings"]
     assert settings["max_connections"] == "53"
     assert settings["statement_timeout"] == "30s"
     assert settings["idle_session_timeout"] == "600s"
+    assert settings["idle_in_transaction_session_timeout"] == "60s"
     assert settings["temp_file_limit"] == "100MB"
     assert variables(temp_file_limit=0)["settings"]["temp_file_limit"] == "-1", "none"
     assert "statement_timeout" not in variables()["settings"]
@@ -115,7 +127,7 @@ def test_a_size_is_told_to_the_host() -> None:
         (2048, True, None),
         (0, False, None),
         ("", False, None),
-        (2048, False, "mydb.disk: a size cannot be enforced here, since the hosts' kernel has no XFS project quotas"),
+        (2048, False, "mydb.disk: a size cannot be enforced here, because the hosts' kernel has no XFS project quotas"),
         (512, True, "mydb.disk: 512 is less than 1024 MiB"),
     ],
 )
@@ -144,3 +156,24 @@ def test_the_environments_networks_apply_where_none_are_given() -> None:
     assert variables()["allowed_cidrs"] == ["10.0.0.0/8"]
     assert variables(allowed_cidrs=["192.0.2.0/24"])["allowed_cidrs"] == ["192.0.2.0/24"]
     assert variables(allowed_cidrs=[])["allowed_cidrs"] == ["10.0.0.0/8"]
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (0, "due"),
+        (-5, "due"),
+        (0.2, "1s"),
+        (59.4, "59s"),
+        (59.6, "1m"),
+        (40 * 60, "40m"),
+        (3600 - 29, "1h"),
+        (7200 - 1, "2h"),
+        (7 * 86400 - 2, "7d"),
+        (23 * 3600, "23h"),
+        (86400 - 60, "1d"),
+        (400 * 86400, "400d"),
+    ],
+)
+def test_short_time(length: float, text: str) -> None:
+    assert checks.short_time(length) == text

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_details as details
-from ansible_collections.infinite.databases.plugins.module_utils import database_record as record_of
-from ansible_collections.infinite.databases.plugins.module_utils import database_rotate as rotate
+from ansible_collections.infinite.databases.plugins.module_utils._database import details, rotate
+from ansible_collections.infinite.databases.plugins.module_utils._database import record as record_of
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 NOW = 1_800_000_000
@@ -44,6 +43,12 @@ def test_what_the_server_shall_have() -> None:
     assert all(line[3].startswith("SCRAM-SHA-256$") for line in lines[:3])
 
 
+def test_what_is_tried_is_asked_of_the_server() -> None:
+    made = record(spec={"extensions": ["vector"], "memory": 64}, trying={"extensions": ["citext"]})
+    lines = [line.split() for line in record_of.wanted(made).splitlines()]
+    assert [line[1] for line in lines if line[0] == "extension"] == ["citext"]
+
+
 def test_passwords_are_in_no_line() -> None:
     made = record()
     text = record_of.wanted(made)
@@ -62,9 +67,9 @@ def test_rotation() -> None:
     assert turned["logins"]["ro"]["ending"] == made["logins"]["ro"] | {"until": NOW + 60}
     lines = [set(record_of.wanted(one).splitlines()) for one in (offer, turned)]
     assert lines[0] == lines[1], "nothing new for the server"
-    with pytest.raises(InvalidInput, match="its old password of ro works until 2027-01-15"):
+    with pytest.raises(InvalidInput, match="the old password of its role ro works until 2027-01-15"):
         rotate.offered(turned, "ro")
-    with pytest.raises(InvalidInput, match="its password of ro was changed by another run meanwhile"):
+    with pytest.raises(InvalidInput, match="the password of its role ro was changed by another run meanwhile"):
         rotate.rotated(turned, "ro", NOW)
     assert rotate.ended(turned, record_of.ROLES, NOW) == turned, "not yet"
     after = rotate.ended(turned, record_of.ROLES, NOW + 60)

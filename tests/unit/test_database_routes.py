@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.database_routes import hosts, sort_out
+from ansible_collections.infinite.databases.plugins.module_utils._database.routes import hosts, sort_out
 
 
 def registration(job: str, alloc: str) -> dict[str, Any]:

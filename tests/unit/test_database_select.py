@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_select as select
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import check_names
+from ansible_collections.infinite.databases.plugins.module_utils._database import select
+from ansible_collections.infinite.databases.plugins.module_utils._database.checks import check_names
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 STATES = {"a": "running", "b": "stopped", "c": "destroyed"}
@@ -25,7 +25,7 @@ NOT_C = "c: is destroyed; `undestroy` brings it back"
         (["a", "b"], "", select.STATES, "refuse", ["a", "b"], []),
         (["a", "x"], "", select.STATES, "tell", ["a"], [f"{GONE}."]),
         (["x"], "", select.STATES, "tell", [], [f"{GONE}."]),
-        ([], "k=v", ["running"], "refuse", ["a"], [f"{NOT_B}; let alone.", f"{NOT_C}; let alone."]),
+        ([], "k=v", ["running"], "refuse", ["a"], [f"{NOT_B}; skipped.", f"{NOT_C}; skipped."]),
         ([], "k=v", select.STATES, "tell", ["a", "b", "c"], []),
     ],
 )

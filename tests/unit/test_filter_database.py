@@ -38,13 +38,21 @@ def test_jobs_hold_no_password() -> None:
 def test_no_default_is_made_up(left_out: str) -> None:
     """Least of all an allow-list: without it a database would be open to everybody."""
     defaults = {key: value for key, value in DEFAULTS.items() if key != left_out}
-    with pytest.raises(AnsibleFilterError, match=f"^defaults: {left_out} is not there; give memory"):
+    with pytest.raises(AnsibleFilterError, match=f"^defaults: {left_out} is missing; give memory"):
         jobs(RECORDS, defaults, {"17": "image"}, "db.localhost", "databases")
 
 
 def test_endpoints() -> None:
     assert endpoints(RECORDS[:1], "db.localhost", 6432) == [
-        {"host": "a.db.localhost", "port": 6432, "extensions": [], "name": "a", "user": "a", "password": "secret-a"}
+        {
+            "host": "a.db.localhost",
+            "port": 6432,
+            "extensions": [],
+            "allowed_cidrs": [],
+            "name": "a",
+            "user": "a",
+            "password": "secret-a",
+        }
     ]
 
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils import hosts_file
-from ansible_collections.infinite.databases.plugins.module_utils.hosts_file import SPEC, join, marks, plan, split
+from ansible_collections.infinite.databases.plugins.module_utils._database import hosts_file
+from ansible_collections.infinite.databases.plugins.module_utils._database.hosts_file import SPEC, join, marks, plan, split
 
 BEGIN, END = marks("test")
 OTHERS = "# mine\n127.0.0.1\tlocalhost\n\n::1 localhost ip6-localhost\n"

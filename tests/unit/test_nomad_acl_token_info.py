@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_acl_token_info import described, seconds
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.acl_token_info import described, seconds
 
 MADE = "2026-01-01T00:00:00.123456789Z"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient, map_concurrently, values
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, NomadError, NomadUnreachable
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient, map_concurrently, values
 
 HTTPS = {"nomad_address": "https://127.0.0.1:4646"}
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_hcl import to_hcl, variables_file
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.hcl import read_variables, to_hcl, variables_file
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,19 @@ def test_no_string_leaves_its_quotes(text: str) -> None:
 def test_variables_file() -> None:
     assert variables_file({}) == ""
     assert variables_file({"b": ["x"], "a": "${y}"}) == 'a = "$${y}"\nb = ["x"]\n'
+
+
+NAMES = st.text("abc_", min_size=1)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner),
+)
+
+
+@given(st.dictionaries(NAMES, JSON))
+def test_what_was_written_can_be_read(variables: dict[str, Any]) -> None:
+    assert read_variables(variables_file(variables)) == variables
+
+
+def test_what_somebody_else_wrote_is_left_out() -> None:
+    assert read_variables('a = "x"\nb = [\n  1,\n]\n# c\nd = 1\n') == {"a": "x", "d": 1}

@@ -10,7 +10,8 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter
 
-from ansible_collections.infinite.databases.plugins.module_utils import errors, nomad_http
+from ansible_collections.infinite.databases.plugins.module_utils import errors
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import http as nomad_http
 
 ADDRESS = "https://nomad.example:4646"
 
@@ -81,6 +82,8 @@ def test_unreachable(error: Exception, said: str) -> None:
         (409, '{"Items":{"password":"hunter2"}}', True, errors.NomadConflict, "somebody else changed it"),
         (500, "Enforcing job modify index 0: job already exists", True, errors.NomadConflict, "somebody else changed it"),
         (500, "No cluster leader", True, errors.NomadNoLeader, "no leader"),
+        (500, "rpc error: read tcp 10.0.0.1:1->10.0.0.2:2: i/o timeout", True, errors.NomadNoLeader, "no leader"),
+        (500, "rpc error: Permission denied by somebody", True, errors.NomadError, "Permission denied"),
         (400, "Client sent an HTTP request to an HTTPS server.", False, errors.NomadTlsError, "use an https:// address"),
         (500, "1 error occurred:\n\t* Missing task driver\n", True, errors.NomadError, "Missing task driver"),
         (502, "", True, errors.NomadError, "status 502"),
@@ -120,7 +123,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def session(*answers: requests.Response | Exception, retries: int = 2) -> tuple[nomad_http.Session, Script]:
-    made = nomad_http.Session(ADDRESS, retries, 10, 2, None)
+    made = nomad_http.Session([ADDRESS], retries, 10, 2, None)
     script = Script(*answers)
     made.mount(ADDRESS, script)
     return made, script
@@ -151,7 +154,12 @@ def test_a_post_that_only_reads_is_repeated(path: str) -> None:
         ("PUT", [REFUSED, answer(200)], 2, True),  # it never arrived
         ("PUT", [answer(500, "No cluster leader"), answer(200)], 2, True),
         ("PUT", [answer(429), answer(200)], 2, True),
-        ("PUT", [LOST], 1, False),  # it may have been done
+        ("PUT", [LOST, answer(200)], 2, True),  # it may have been done, and a job is registered once all the same
+        ("PUT", [answer(500, "rpc error: EOF"), answer(200)], 2, True),
+        ("POST volume/host/create", [LOST], 1, False),
+        ("POST volume/host/create", [answer(500, "rpc error: EOF")], 1, False),
+        ("POST volume/host/create", [answer(500, "rpc error: failed to get conn: dial tcp"), answer(200)], 2, True),
+        ("DELETE volume/host/x", [LOST, answer(200)], 2, True),
         ("PUT", [answer(500, "x")], 1, False),
         ("GET", [requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED")], 1, False),
     ],
@@ -159,11 +167,12 @@ def test_a_post_that_only_reads_is_repeated(path: str) -> None:
 @pytest.mark.usefixtures("quick")
 def test_what_is_repeated(method: str, answers: list[Any], calls: int, works: bool) -> None:
     made, _script = session(*answers)
+    verb, _space, path = method.partition(" ")
     if works:
-        assert made.request(method, f"{ADDRESS}/v1/jobs").ok
+        assert made.request(verb, f"{ADDRESS}/v1/{path or 'jobs'}").ok
     else:
         with pytest.raises(errors.NomadError):
-            made.request(method, f"{ADDRESS}/v1/jobs")
+            made.request(verb, f"{ADDRESS}/v1/{path or 'jobs'}")
     assert made.calls == calls
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import nomad_job_diff as job_diff
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import job_diff
 
 
 def field(name: str, old: str, new: str, kind: str = "Edited") -> dict[str, str]:
@@ -71,3 +71,16 @@ def test_a_new_block_is_only_on_the_new_side() -> None:
     shown = job_diff.shown("web", job_diff.normalise(block("job", Objects=[added])))
     assert shown["before"].strip() == ""
     assert shown["after"] == "Service {\n  Name = postgres\n}\n"
+
+
+def test_digests_are_not_shown() -> None:
+    """They are a difference, but nothing that a person reads."""
+    tags = block("Tags", field("Tags", "infinite_digest=1", "infinite_digest=2"), field("Tags", "a=1", "a=2"))
+    shown = job_diff.shown("web", job_diff.normalise(block("job", Objects=[tags])))
+    assert (shown["before"], shown["after"]) == ("Tags {\n  Tags = a=1\n}\n", "Tags {\n  Tags = a=2\n}\n")
+
+
+def test_values_are_shown_by_their_names() -> None:
+    shown = job_diff.of_variables("web", {"memory": 64, "settings": {"jit": "off"}}, {"memory": 128, "settings": {"jit": "on"}})
+    assert shown["before"] == 'memory = 64\nsettings.jit = "off"\n'
+    assert shown["after"] == 'memory = 128\nsettings.jit = "on"\n'

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.job import settled
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.job_item import digest_of, items_of
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_job import settled
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_job_item import digest_of, items_of
 
 EMPTY: dict[str, Any] = {"state": "present", "jobs": None, "job": None, "id": None, "namespace": None, "digest_service": None}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import nomad_job_wait as job_wait
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import job_wait
 
 
 def alloc(client_status: str = "running", healthy: bool | None = None, version: int = 1, followup: str = "") -> dict[str, Any]:
@@ -91,11 +91,8 @@ def test_judge_stopped(given: dict[str, Any] | None, ended: bool) -> None:
     ],
 )
 def test_why_it_was_not_placed(metric: dict[str, Any], said: str) -> None:
-    evaluations: list[dict[str, Any]] = [
-        {"ModifyIndex": 1, "FailedTGAllocs": {"db": metric}},
-        {"ModifyIndex": 2, "FailedTGAllocs": None},
-    ]
-    assert said in job_wait.placement(evaluations)
+    assert said in job_wait.unplaced({"FailedTGAllocs": {"db": metric}})
+    assert bool(job_wait.unplaced({"FailedTGAllocs": {"db": metric}}, exhausted=True)) is ("DimensionExhausted" in metric)
 
 
 def test_events_are_those_of_the_task_that_failed() -> None:

@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import (
-    nomad_acl_policy,
-    nomad_acl_token,
-    nomad_namespace,
-    nomad_scheduler_config,
-    nomad_variable,
-    nomad_volume,
-)
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import acl_policy as nomad_acl_policy
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import acl_token as nomad_acl_token
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import namespace as nomad_namespace
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import scheduler_config as nomad_scheduler_config
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import variable as nomad_variable
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import volume as nomad_volume
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.objects import Change
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
-from ansible_collections.infinite.databases.plugins.module_utils.nomad_objects import Change
 
 NAMESPACE = {"Name": "a", "Description": "old", "Meta": None, "Capabilities": None, "Quota": "", "CreateIndex": 3}
 
@@ -154,7 +152,7 @@ def test_volume(current: dict[str, Any] | None, wanted: dict[str, Any], action: 
 
 def test_volume_names_that_are_not_unique() -> None:
     stubs = [volume("1"), volume("2", node="n2"), volume("3", name="other")]
-    with pytest.raises(InvalidInput, match=r"2 volumes of the name v .*1, 2"):
+    with pytest.raises(InvalidInput, match=r"2 volumes with the name v .*1, 2"):
         nomad_volume.find(stubs, WANTED_VOLUME)
     assert nomad_volume.find(stubs, WANTED_VOLUME | {"node_id": "n2"}) == stubs[1]
     assert nomad_volume.find(stubs, WANTED_VOLUME | {"name": "none"}) is None

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_info as info
-from ansible_collections.infinite.databases.plugins.module_utils import database_pool, pool
+from ansible_collections.infinite.databases.plugins.module_utils._database import info
+from ansible_collections.infinite.databases.plugins.module_utils._database import pool as database_pool
+from ansible_collections.infinite.databases.plugins.module_utils._database import prepared_volumes as pool
+from ansible_collections.infinite.databases.plugins.module_utils._nomad import capacity
 
 NAMES = [f"pg17-{place:012x}" for place in range(6)]
 
@@ -119,7 +121,7 @@ def test_volumes_where_no_job_is_placed_do_not_count() -> None:
         node("left", SchedulingEligibility="ineligible", Drain=True),
     ]
     volumes = [pool.Volume(f"on-{one['ID']}", f"on-{one['ID']}", "17", one["ID"], "ready") for one in nodes]
-    state = pool.PoolState(volumes, {}, set(), []).on(pool.taking_work(nodes))
+    state = pool.PoolState(volumes, {}, set(), []).on(capacity.taking_work(nodes))
     assert [one.name for one in state.volumes] == ["on-up"]
     assert database_pool.shortage(state, {"17": 3}) == {"17": 2}
     assert info.pool_counts(state) == {"17": {"ready": 1, "preparing": 0}}
@@ -156,11 +158,14 @@ def test_pool_counts() -> None:
         (database_job("a", Failed=1), "failed"),
         (database_job("a", Queued=1), "starting"),
         (database_job("a"), "starting"),
-        ({"Stop": False, "JobSummary": None}, "starting"),
+        ({"ID": "a", "Stop": False, "JobSummary": None}, "starting"),
+        (database_job("full", Queued=1), "no room"),
+        (database_job("full", Running=1, Queued=1), "running"),
+        (database_job("full", stop=True, Queued=1), "stopped"),
     ],
 )
 def test_state_of_a_database(job: dict[str, Any] | None, expected: str) -> None:
-    assert info.state_of(job) == expected
+    assert info.state_of(job, {"full"}) == expected
 
 
 def test_describe() -> None:

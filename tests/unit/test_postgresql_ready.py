@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.postgresql import find_system_cas
-from ansible_collections.infinite.databases.plugins.module_utils.postgresql_ready import explain
+from ansible_collections.infinite.databases.plugins.module_utils._database.connection import find_system_cas
+from ansible_collections.infinite.databases.plugins.module_utils._database.ready import BY_OWNER, explain
 
 FAILED = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
 
@@ -51,7 +51,7 @@ FAILED = 'connection failed: connection to server at "127.0.0.1", port 5432 fail
         ),
         (
             FAILED + 'FATAL:  database "a" does not exist',
-            "the server runs but has no such database yet",
+            "the server runs, but has no such database",
             'FATAL:  database "a" does not exist',
         ),
         (
@@ -76,6 +76,28 @@ def test_explain(text: str, meaning: str, own_words: str) -> None:
 @pytest.mark.parametrize(("text", "expected"), [("", "no reason given"), ("  \n ", "no reason given"), ("a\nb\n", "a")])
 def test_explain_what_nobody_knows(text: str, expected: str) -> None:
     assert explain(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "by_owner"),
+    [
+        ('database "my-db" does not exist', True),
+        ('password authentication failed for user "mydb_b"', True),
+        ('too many connections for database "mydb"', True),
+        ('too many connections for role "mydb"', True),
+        ('database "mydb" is not currently accepting connections', True),
+        ('permission denied for database "mydb"', True),
+        ("sorry, too many clients already", False),
+        ("the database system is starting up", False),
+        ('role "mydb" is not permitted to log in', False),
+    ],
+)
+def test_what_an_owner_did_by_hand(words: str, by_owner: bool) -> None:
+    assert bool(BY_OWNER.search(f"{FAILED}FATAL:  {words}\n")) is by_owner
+
+
+def test_a_missing_file_is_no_missing_database() -> None:
+    assert not BY_OWNER.search(f'{FAILED}root certificate file "/x/ca.crt" does not exist')
 
 
 def test_the_systems_cas_are_found_without_help(monkeypatch: pytest.MonkeyPatch) -> None:

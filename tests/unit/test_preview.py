@@ -4,17 +4,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils import preview
-from ansible_collections.infinite.databases.plugins.module_utils.database_keys import KEYS, check_labels, check_name
+from ansible_collections.infinite.databases.plugins.module_utils._database import preview
+from ansible_collections.infinite.databases.plugins.module_utils._database.checks import check_labels, check_name
 
-ROOT = Path(__file__).resolve().parents[2]
 BRANCHES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=preview.KEY_LENGTH)
 # Names that look like what others become.
 TRICKY = st.from_regex(r"([a-z0-9]{1,3}|pr|0[a-z2-7]{11}|pooler)(-([a-z0-9]{1,3}|pr|0[a-z2-7]{11}|pooler)){0,4}", fullmatch=True)
@@ -141,8 +137,3 @@ def test_labels_of_a_preview_that_is_there() -> None:
     assert preview.labels_of("pr-1", "", {"preview": "pr-1"}, "mydb") == {"preview": "pr-1"}
     forged = {"preview": "other", "preview-copy": "pending", "preview-from": "x"}
     assert preview.labels_of("pr-1", forged, {"preview": "pr-1"}, "") == {"preview": "pr-1"}
-
-
-def test_playbooks_know_every_key_of_a_description() -> None:
-    known = yaml.safe_load((ROOT / "roles/database/vars/main.yml").read_text())["__database_keys"]
-    assert known == [key for key in KEYS if key != "name"]

@@ -9,7 +9,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from ansible_collections.infinite.databases.plugins.module_utils import reaper
+from ansible_collections.infinite.databases.plugins.module_utils._services import reaper
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("reaper", "status", "status_page")
@@ -48,7 +48,7 @@ def test_the_packed_programs_need_no_ansible(tmp_path: Path) -> None:
         source = next(Path(path, library) for path in sys.path if Path(path, library).is_dir())
         (tmp_path / "tools" / library).symlink_to(source)
     for program, misses in zip(PROGRAMS, ("NOMAD_NAMESPACE", "NOMAD_NAMESPACE", "ENVIRONMENT"), strict=True):
-        module = f"ansible_collections.infinite.databases.plugins.module_utils.{program}"
+        module = f"ansible_collections.infinite.databases.plugins.module_utils._services.{program}"
         # -S: no site-packages; neither Ansible nor this checkout can be found.
         command = [sys.executable, "-S", "-m", module]
         done = subprocess.run(command, cwd=tmp_path / "tools", env={}, check=False, capture_output=True, text=True)

@@ -12,8 +12,8 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from ansible_collections.infinite.databases.plugins.module_utils import aws
-from ansible_collections.infinite.databases.plugins.module_utils.aws import (
+from ansible_collections.infinite.databases.plugins.module_utils._route53 import aws
+from ansible_collections.infinite.databases.plugins.module_utils._route53.aws import (
     AwsDenied,
     AwsError,
     AwsOutdated,
@@ -45,9 +45,9 @@ URL = "https://route53.amazonaws.com/2013-04-01/hostedzone"
         (
             answer("Throttling", "Rate exceeded"),
             AwsThrottled,
-            "AWS: route53:X: Rate exceeded (Throttling): still so after 6 attempts",
+            "AWS: route53:X: Rate exceeded (Throttling): still throttled after 6 attempts",
         ),
-        (answer("PriorRequestNotComplete"), AwsThrottled, "still so after 6 attempts"),
+        (answer("PriorRequestNotComplete"), AwsThrottled, "still throttled after 6 attempts"),
         (
             answer("NoSuchHostedZone", "No hosted zone found with ID: Z1"),
             AwsError,

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
-from ansible_collections.infinite.databases.plugins.module_utils.route53 import Range
-from ansible_collections.infinite.databases.plugins.module_utils.route53_names import (
+from ansible_collections.infinite.databases.plugins.module_utils._route53.names import (
     MARK_WILDCARD,
     beyond,
     canonical,
@@ -20,6 +18,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.route53_names i
     readable,
     within,
 )
+from ansible_collections.infinite.databases.plugins.module_utils._route53.zone import Range
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 LABELS = st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5)
 # Few letters, so that names are often neighbours or below each other; and those that are sorted before a dot.

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
-from ansible_collections.infinite.databases.plugins.module_utils.route53_names import canonical, mark_name
-from ansible_collections.infinite.databases.plugins.module_utils.route53_plan import (
+from ansible_collections.infinite.databases.plugins.module_utils._route53.names import canonical, mark_name
+from ansible_collections.infinite.databases.plugins.module_utils._route53.plan import (
     MAX_CHARACTERS,
     MAX_ELEMENTS,
     Plan,
@@ -22,7 +21,8 @@ from ansible_collections.infinite.databases.plugins.module_utils.route53_plan im
     batches,
     plan,
 )
-from ansible_collections.infinite.databases.plugins.module_utils.route53_records import Alias, Key, Record, from_api, quote
+from ansible_collections.infinite.databases.plugins.module_utils._route53.record_values import Alias, Key, Record, from_api, quote
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 OURS = Rules("prod")
 State = dict[Key, Record]
@@ -109,11 +109,11 @@ def test_plan(before: list[Record], wanted: list[Record], rules: Rules, changes:
 @pytest.mark.parametrize(
     ("before", "rules", "message"),
     [
-        ([OTHER], OURS, "Not made by owner 'prod': a.db.example.com A (no mark); take over with force, or leave out"),
+        ([OTHER], OURS, "Not made by owner 'prod': a.db.example.com A (no mark); take them over with force, or leave them out"),
         ([OTHER, mark("a", "test")], OURS, "a.db.example.com A (the mark of 'test')"),
         ([mark("a", "test")], OURS, "a.db.example.com A (the mark of 'test')"),
         ([OTHER, mark("a", "prod", "TXT")], OURS, "a.db.example.com A (no mark)"),
-        ([A], Rules("prod", present=False), "a.db.example.com A (no mark); remove with force, or leave out"),
+        ([A], Rules("prod", present=False), "a.db.example.com A (no mark); remove them with force, or leave them out"),
         ([A, mark("a", "test")], Rules("prod", present=False), "(the mark of 'test')"),
         ([weighted("a")], OURS, "a.db.example.com A: the record has a routing policy"),
         ([weighted("a")], Rules(force=True), "a.db.example.com A: the record has a routing policy"),

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
-from ansible_collections.infinite.databases.plugins.module_utils.route53_records import (
+from ansible_collections.infinite.databases.plugins.module_utils._route53.record_values import (
     Record,
     from_api,
     from_params,
@@ -22,6 +21,7 @@ from ansible_collections.infinite.databases.plugins.module_utils.route53_records
     unquote,
     written,
 )
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
 
 def wanted(type_: str, *values: str, **more: Any) -> Record:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.infinite.databases.plugins.filter.web import htpasswd
-from ansible_collections.infinite.databases.plugins.module_utils import status, status_page
+from ansible_collections.infinite.databases.plugins.module_utils._services import status, status_page
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000
@@ -45,6 +45,7 @@ def database(**given: Any) -> dict[str, Any]:
     return {
         "name": "orders",
         "state": "running",
+        "reason": "",
         "version": "17",
         "node": "db1",
         "created": NOW - 3 * DAY,
@@ -126,17 +127,17 @@ def test_when_a_certificate_ends(days: int) -> None:
 
 
 def test_a_row_has_all_of_it() -> None:
-    page = shown(database(), database(name="billing", state="failed", connections=None, size=None))
+    page = shown(database(), database(name="billing", state="failing", reason="Exit Code: 1", connections=None, size=None))
     row = page[page.index("orders") : page.index("billing")]
     for text in ("running", "7.2 MB", ">2<", ">3d<", "never", ">17<"):
         assert text in row
-    assert 'class="state bad">failed' in page
+    assert 'class="state bad">failing</span><div class="reason">Exit Code: 1</div>' in page
     assert "Prepared volumes for PostgreSQL 17: 3." in page
     assert "There are no databases yet" in shown()
 
 
 def test_what_is_told_is_text() -> None:
-    page = shown(database(state="<b>&", version='"><script>'))
+    page = shown(database(state="<b>&", reason="<i>", version='"><script>'))
     assert "<b>" not in page
     assert "<script" not in page
     assert "&lt;b&gt;&amp;" in page
@@ -156,6 +157,9 @@ def test_figures_belong_to_the_node_of_the_volume() -> None:
     running = {"state": "running"}
     assert status.measured(running, here, "172.17.0.2", told) == {"size": 5, "connections": 4, "state": "read-only"}
     assert status.measured(running, there, "172.17.0.2", told) == {"size": None, "connections": 0}
+    told["one"]["out_of_memory"], told["one"]["read_only"] = {"v1": 2}, []
+    notice = "out of memory 2 times since its start: provision it with more memory_max"
+    assert status.measured(running, here, "172.17.0.2", told) == {"size": 5, "connections": 4, "reason": notice}
     assert status.measured({"state": "stopped"}, here, "", told) == {"size": 5, "connections": None}
     assert status.measured(running, {"ID": "v3", "NodeID": "gone"}, "172.17.0.2", told) == {"size": None, "connections": None}
 
@@ -190,6 +194,35 @@ def test_sizes_are_those_of_users_databases(tmp_path: Path) -> None:
     assert not figures.is_read_only(tmp_path)
     (tmp_path / "data" / "postgresql.auto.conf").write_text("# comment\ndefault_transaction_read_only = 'on'\n")
     assert figures.is_read_only(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("counter", "text"),
+    [
+        ("memory.events", "low 0\nhigh 0\nmax 71\noom 3\noom_kill 2\noom_group_kill 1\n"),
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+    ],
+)
+def test_out_of_memory_by_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counter: str, text: str) -> None:
+    """A slice counts what its containers count, and has no processes of its own; 8 is no server."""
+    for place, processes, counted in (
+        ("a.slice", "", text),
+        ("a.slice/docker-1.scope", "7\n9\n", text),
+        ("a.slice/docker-2.scope", "8\n", text),
+        ("a.slice/docker-3.scope", "7\n", text.replace("oom_kill 2", "oom_kill 0")),
+        ("a.slice/docker-4.scope", "gone\n", text),
+    ):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "cgroup.procs").write_text(processes)
+        (tmp_path / place / counter).write_text(counted)
+
+    def volume_of(process: str) -> str:
+        if process == "gone":
+            raise ProcessLookupError
+        return {"7": "v1"}.get(process, "")
+
+    monkeypatch.setattr(figures, "volume_of", volume_of)
+    assert figures.out_of_memory(tmp_path, counter) == {"v1": 2}
 
 
 def test_htpasswd() -> None:

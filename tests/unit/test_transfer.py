@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import transfer_url
+from ansible_collections.infinite.databases.plugins.module_utils._transfer import url as transfer_url
+from ansible_collections.infinite.databases.plugins.module_utils._transfer.transfer import check_versions
+from ansible_collections.infinite.databases.plugins.module_utils._transfer.url import Place, is_url, place_of
+from ansible_collections.infinite.databases.plugins.module_utils._transfer.watch import Ends, failure
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
-from ansible_collections.infinite.databases.plugins.module_utils.transfer_url import Place, is_url, place_of
-from ansible_collections.infinite.databases.plugins.module_utils.transfer_watch import Ends, failure
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -71,7 +72,7 @@ def test_no_password_is_no_password() -> None:
         ("postgresql://u:hunter2@mydb.db.localhost/d", "mydb.db.localhost leads nowhere"),
         ("postgresql://u:hunter2@h,127.0.0.1/d", "127.0.0.1 leads nowhere"),
         ("postgresql://u:hunter2@h/d?sslkey=/x&service=y", "service, sslkey cannot be used here"),
-        ("postgresql://u:hunter2@h/d?options=a%0Asslmode%3Ddisable", "no text on one line"),
+        ("postgresql://u:hunter2@h/d?options=a%0Asslmode%3Ddisable", "is not text on one line"),
         ("postgresql://u:hunter2@h/d?sslrootcert=/none/such", "sslrootcert: cannot read /none/such"),
     ],
 )
@@ -104,7 +105,7 @@ ELSEWHERE = Ends(Place("mydb", {}), Place("h:5432/d", {}), None)
             "missing",
             "citext vector ",
             "mydb lacks extensions of the source, and nothing was changed; run provision.yml -e db=mydb "
-            '-e \'{"extensions": ["citext", "hstore", "vector"]}\', or do without: -e without_extensions=citext,vector',
+            '-e \'{"extensions": ["citext", "hstore", "vector"]}\', or copy without them: -e without_extensions=citext,vector',
         ),
         (
             ELSEWHERE,
@@ -124,9 +125,18 @@ ELSEWHERE = Ends(Place("mydb", {}), Place("h:5432/d", {}), None)
             "failed",
             "target: psql:<stdin>:9: ERROR:  canceling statement due to lock timeout ",
             "mydb is as it was, the transfer failed: target: ERROR: canceling statement due to lock timeout "
-            "(somebody uses a table that is to be replaced; end those sessions and run again)",
+            "(somebody uses a table that is to be replaced; end these sessions and run again)",
         ),
     ],
 )
 def test_what_the_job_says_is_told_in_one_line(ends: Ends, verdict: str, rest: str, message: str) -> None:
     assert str(failure(ends, verdict, rest)) == message
+
+
+@pytest.mark.parametrize(("old", "new"), [("15", "17"), ("15", "18"), ("17", "18"), ("9", "15")])
+def test_versions_go_up_only(old: str, new: str) -> None:
+    records = {version: {"name": f"v{version}", "version": version} for version in (old, new)}
+    check_versions(records[old], records[new])
+    check_versions(records[new], records[new])
+    with pytest.raises(InvalidInput, match=f"v{old} is PostgreSQL {old}, .* of v{new}, PostgreSQL {new}; nothing was changed"):
+        check_versions(records[new], records[old])

@@ -1,7 +1,7 @@
 # Copyright: Infinite Databases contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# A web server that Traefik leads to as it does to a database: by the host name of a TLS connection.
+# A web server. Traefik routes to it as to a database: by the host name of a TLS connection.
 
 variable "image" {
   type = string

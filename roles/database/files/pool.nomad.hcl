@@ -1,8 +1,8 @@
 # Copyright: Infinite Databases contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Prepares volumes for databases to come: an initialised, empty cluster on each. Only this job ever
-# runs initdb; postgres.nomad.hcl refuses a volume without a cluster.
+# Prepares volumes for future databases: an initialised, empty cluster on each volume. Only this job ever runs initdb;
+# postgres.nomad.hcl refuses a volume without a cluster.
 
 variable "id" {
   type = string
@@ -35,7 +35,7 @@ job "pool" {
   name      = var.id
   namespace = var.namespace
   type      = "batch"
-  # After the databases, where both wait for a place.
+  # If a database waits for a place, too, the database gets it first.
   priority = 20
   meta     = var.meta
 
@@ -105,24 +105,10 @@ job "pool" {
 
       template {
         destination = "local/initdb.sh"
-        data        = <<-SCRIPT
-          set -eu
-          exec > /alloc/logs/initdb.stdout.0 2> /alloc/logs/initdb.stderr.0
-          for volume in "$@"; do
-              cd "/volumes/$volume"
-              [ ! -e prepared ] || continue
-              # Initialised beside its place and moved: an interrupted run leaves nothing that looks whole.
-              rm -rf data data.new
-              initdb --pgdata=data.new --username=postgres --auth-local=peer --auth-host=scram-sha-256 \
-                  --data-checksums --encoding=UTF8 --locale=C.UTF-8 --no-instructions
-              mv data.new data
-              : > prepared
-              sync -f .
-          done
-        SCRIPT
+        data        = file("initdb.sh")
       }
 
-      # As in postgres.nomad.hcl: the log is written where Nomad looks for it.
+      # As in postgres.nomad.hcl: the task writes its log itself.
       logs {
         disabled      = true
         max_files     = 1
@@ -130,8 +116,9 @@ job "pool" {
       }
 
       resources {
-        cpu        = 500
-        memory     = 64
+        # Not more than a database reserves, so that a node with room for a database has room for this (prepared_volumes.py, PREPARATION).
+        cpu        = 5
+        memory     = 32
         memory_max = 512
       }
     }

@@ -1,13 +1,13 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Keeps the databases' shared file system from becoming full, by stopping the one that fills it.
+"""Keeps the databases' shared file system from becoming full, by stopping the database that fills it.
 
-While there is room it asks statvfs, and measures the volumes once per 5 % that are written. Below `warn` percent free it
-measures at each percent and says which database grew most since the measurement before; below `read-only` it makes that one
-read-only; below `last` it ends the logins of one that grows all the same. Above `lift` it takes all of this back. It keeps no
-state of its own: a database is read-only where its postgresql.auto.conf says so.
+While there is room, it asks statvfs, and measures the volumes each time 5 % have been written. Below `warn` percent free, it
+measures at each percent, and says which database grew most since the last measurement. Below `read-only`, it makes this database
+read-only. Below `last`, it ends the logins of a database that grows all the same. Above `lift`, it takes all of this back. It
+keeps no state of its own: a database is read-only if its postgresql.auto.conf says so.
 
-With --quota it also gives each database's volume the size that its description asks for, as an XFS project quota.
+With --quota, it also limits each database's volume to the size in the database's description, with an XFS project quota.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from pathlib import Path
 
 MEBIBYTE = 1024 * 1024
 SETTING = "default_transaction_read_only"
-# Seconds between two looks at the free space, at what has to be taken back and at quotas, and that one order may take.
+# Seconds between two looks at the free space, seconds between two rounds of chores, and seconds that one order to a server may
+# take.
 LOOK = 0.25
 CHORES = 10.0
 PATIENCE = 15
 
-# The superuser has to be able to undo what it does. xact_start: those that were reading may be filling the disk with temporary
-# files; what begins now obeys the setting.
+# Open transactions are ended (xact_start), because even a reading one may fill the disk with temporary files. New transactions obey
+# the setting. The superuser can undo all of this.
 READ_ONLY = """
 ALTER SYSTEM SET default_transaction_read_only = on;
 SELECT pg_reload_conf() \\g /dev/null
@@ -42,7 +43,8 @@ SELECT format('ALTER ROLE %I NOLOGIN', rolname) FROM pg_roles WHERE rolcanlogin 
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
  WHERE datname IS NOT NULL AND pid <> pg_backend_pid() AND backend_type NOT LIKE 'autovacuum%';
 """
-# Here all roles but PostgreSQL's own are logins; one that was ended for good, by a rotation, has no password.
+# All roles except PostgreSQL's own are logins here. A login that a rotation has ended for good has no password, so it stays
+# unusable.
 LIFT = """
 ALTER SYSTEM RESET default_transaction_read_only;
 SELECT format('ALTER ROLE %I LOGIN', rolname) FROM pg_roles WHERE NOT rolcanlogin AND rolname !~ '^pg_' \\gexec
@@ -52,7 +54,7 @@ SELECT pg_reload_conf() \\g /dev/null
 
 @dataclass(frozen=True)
 class Limits:
-    """Percent of the file system that are free."""
+    """The thresholds, as percentages of the file system that are free."""
 
     warn: float
     lift: float
@@ -60,7 +62,7 @@ class Limits:
     last: float
 
     def step(self, free: float) -> float:
-        """How much has to change before the volumes are measured again."""
+        """Return by how many percent the free space has to change before the volumes are measured again."""
         return 5 if free >= self.warn else 1 if free >= self.read_only else 0.5
 
 
@@ -92,7 +94,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who grew most, whether that is why the space shrank, and what is done about it: read-only, end-logins or nothing."""
+    """The volume that grew most, whether this is why the space shrank, and what to do: read-only, end-logins or nothing."""
 
     volume: str
     is_cause: bool
@@ -100,8 +102,11 @@ class Verdict:
 
 
 def judge(limits: Limits, before: Moment, now: Moment, running: Collection[str], read_only: Collection[str]) -> Verdict:
-    """What else grew on the file system harms no database until the last threshold: there, one that stands still is better off
-    than all without room for their write-ahead log."""
+    """Decide what to do.
+
+    If something other than a database filled the disk, no database is stopped before the last threshold. Below it, one stopped
+    database is better than all databases without room for their write-ahead log.
+    """
     growth = {volume: now.sizes.get(volume, 0) - before.sizes.get(volume, 0) for volume in running}
     top = max(growth, key=lambda volume: growth[volume], default="")
     most = growth.get(top, 0)
@@ -116,7 +121,7 @@ def judge(limits: Limits, before: Moment, now: Moment, running: Collection[str],
 
 
 def size(directory: str) -> int:
-    """What it takes on disk. Files come and go meanwhile."""
+    """Return the space that a directory takes on disk. Files may appear and vanish meanwhile."""
     total = 0
     try:
         with os.scandir(directory) as entries:
@@ -134,7 +139,7 @@ def size(directory: str) -> int:
 
 
 def loop_file(mount: Path) -> Path | None:
-    """The file that the file system is in, where it is in one."""
+    """Return the loop file of the file system; None if the file system is on a disk."""
     device = os.stat(mount).st_dev
     try:
         return Path(Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/loop/backing_file").read_text().strip())
@@ -143,7 +148,7 @@ def loop_file(mount: Path) -> Path | None:
 
 
 def room(mount: Path, file: Path | None) -> Room:
-    """What databases can still write: a file that takes space as it fills needs room where it lies as well."""
+    """Return how much databases can still write. A loop file takes space as it fills, so the disk that it is on needs room, too."""
     inner = os.statvfs(mount)
     total, free = inner.f_blocks * inner.f_frsize, inner.f_bavail * inner.f_frsize
     if file and file.exists():
@@ -154,7 +159,7 @@ def room(mount: Path, file: Path | None) -> Room:
 
 
 def servers() -> dict[str, Server]:
-    """The databases that run here, by the name of their volume's directory."""
+    """Return the databases that run here, by the name of their volume's directory."""
     found = {}
     listed = subprocess.run(
         ["docker", "ps", "--quiet", "--filter", "name=postgres-"], check=True, capture_output=True, text=True, timeout=PATIENCE
@@ -162,7 +167,7 @@ def servers() -> dict[str, Server]:
     if not listed:
         return {}
     form = '{{.Name}}\t{{json .Config.Env}}\t{{range .Mounts}}{{if eq .Destination "/volume"}}{{.Source}}{{end}}{{end}}'
-    # One that ended meanwhile makes the command fail, and is not in what it says.
+    # If a container has ended meanwhile, the command fails, but it still shows the others.
     told = subprocess.run(
         ["docker", "inspect", "--format", form, *listed], check=False, capture_output=True, text=True, timeout=PATIENCE
     ).stdout
@@ -176,7 +181,7 @@ def servers() -> dict[str, Server]:
 
 
 class Refused(OSError):
-    """A server did not do as it was told."""
+    """A server did not carry out an order."""
 
 
 def order(server: Server, sql: str) -> None:
@@ -192,7 +197,7 @@ def order(server: Server, sql: str) -> None:
 
 
 def say(text: str, level: int = 4) -> None:
-    """To the journal, which takes the number for the level: 4 is a warning, 6 information."""
+    """Write a line to the journal. The journal takes the number for the level: 4 is a warning, 6 is information."""
     print(f"<{level}>{text}", flush=True)
 
 
@@ -208,7 +213,7 @@ class Guard:
         self.last: Moment | None = None
 
     def read_only(self) -> set[str]:
-        """The volumes of databases that are, whether they run or not."""
+        """Return the volumes of read-only databases, whether they run or not."""
         found = set()
         for volume in os.listdir(self.volumes):
             try:
@@ -229,7 +234,7 @@ class Guard:
         moment = self.measure(now)
         if self.last and now.free < self.last.room.free and now.percent < self.limits.warn:
             self.act(self.last, moment)
-        # Not before: what could not be done is tried again.
+        # This is noted last, so that an action that failed is tried again.
         self.last = moment
 
     def act(self, before: Moment, now: Moment) -> None:
@@ -237,7 +242,7 @@ class Guard:
         verdict = judge(self.limits, before, now, running, read_only)
         space = f"{self.mount}: {amount(now.room.free)} free ({now.room.percent:.1f} %)"
         if not verdict.volume:
-            say(f"{space}; no database runs here: see what else fills it")
+            say(f"{space}; no database runs here: find out what else fills the disk")
             return
         server = running[verdict.volume]
         taken = now.sizes.get(verdict.volume, 0)
@@ -245,7 +250,7 @@ class Guard:
         seconds = now.when - before.when
         blame = f"database {server.database} grew by {amount(growth)} to {amount(taken)} within {seconds:.0f} s"
         if not verdict.is_cause:
-            blame = f"what else is there grew more than any database{f' ({blame})' if growth >= MEBIBYTE else ''}"
+            blame = f"something other than a database grew most{f' ({blame})' if growth >= MEBIBYTE else ''}"
         say(f"{space}; {blame}; {self.do(verdict, server, verdict.volume in read_only)}")
 
     def do(self, verdict: Verdict, server: Server, was_read_only: bool) -> str:
@@ -258,16 +263,18 @@ class Guard:
                 order(server, END_LOGINS)
             except Refused as error:
                 subprocess.run(["docker", "kill", server.container], check=False, capture_output=True, timeout=PATIENCE)
-                return f"read-only did not stop it, nor could its logins be ended: killed its server, which starts again ({error})"
+                return (
+                    f"read-only did not stop it, and its logins could not be ended: killed its server, which starts again ({error})"
+                )
             return "read-only did not stop it: ended its logins until there is room or it is started again"
         if was_read_only:
             return f"it is read-only, and loses its logins below {limits.last:g} %"
         if not verdict.is_cause:
-            return f"see what it is; below {limits.last:g} % the database that grows most becomes read-only"
+            return f"find out what it is; below {limits.last:g} % the database that grows most becomes read-only"
         return f"it becomes read-only below {limits.read_only:g} %"
 
     def chores(self) -> None:
-        """Take back what is no longer needed, of databases that were not running before as well; set quotas."""
+        """Make databases writable again once there is room, also databases that were not running before, and set quotas."""
         now = room(self.mount, self.file)
         read_only = self.read_only() if now.percent >= self.limits.lift else set()
         if not read_only and not self.quota:
@@ -277,7 +284,7 @@ class Guard:
             try:
                 order(running[volume], LIFT)
             except Refused as error:
-                say(f"{self.mount}: could not be made writable again, tried on: {error}", 3)
+                say(f"{self.mount}: a database could not be made writable again, which will be tried again: {error}", 3)
                 continue
             space = f"{self.mount}: {amount(now.free)} free ({now.percent:.1f} %)"
             say(f"{space}; database {running[volume].database} is writable again", 6)
@@ -286,14 +293,14 @@ class Guard:
                 self.limit(volume, server)
 
     def limit(self, volume: str, server: Server) -> None:
-        """Where a directory has a limit, XFS tells that instead of the file system's size. xfs_quota(8)"""
+        """Set the limit of a volume. If a directory has a limit, XFS reports it as the file system's size. xfs_quota(8)"""
         path = self.volumes / volume
         inner, outer = os.statvfs(path), os.statvfs(self.mount)
         found = inner.f_blocks if inner.f_blocks < outer.f_blocks else 0
         wanted = server.disk // outer.f_frsize if server.disk // outer.f_frsize < outer.f_blocks else 0
         if found == wanted:
             return
-        # Unique on the file system, and no file is needed to remember it.
+        # The inode's number is unique on the file system, so no file is needed to remember the project's number.
         project = path.stat().st_ino % (2**32 - 2) + 1
         steps = [f"limit -p bhard={server.disk // MEBIBYTE if wanted else 0}m {project}"]
         if wanted:
@@ -315,14 +322,14 @@ class Guard:
                     last = time.monotonic()
                     self.chores()
             except (OSError, subprocess.SubprocessError) as error:
-                # Docker may be starting again. What was measured counts all the same.
+                # Docker may be starting again. The last measurement stays valid.
                 say(f"{self.mount}: {error}", 3)
                 time.sleep(1)
             time.sleep(LOOK)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Keeps one database from filling the disk of all.")
+    parser = argparse.ArgumentParser(description="Keeps one database from filling the disk of all databases.")
     parser.add_argument("--volumes", type=Path, required=True)
     for name in ("warn", "lift", "read-only", "last"):
         parser.add_argument(f"--{name}", type=float, required=True, metavar="PERCENT")

@@ -1,12 +1,12 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Pack some of this collection's module_utils, with what they import, so that they run where there is no Ansible.
+"""Packs some of this collection's module_utils, with the modules that they import, so that they run without Ansible.
 
 usage: pack.py COLLECTION DIRECTORY MODULE...
-Prints the digest of what is packed, which is in DIRECTORY/tools-DIGEST.tar then.
+Writes the archive DIRECTORY/tools-DIGEST.tar, and prints the digest.
 
-What is packed follows from an import: the files of this collection, of Ansible's own module_utils (a handful) and of python-nomad,
-all of which are pure Python. Of the libraries, requests is left to the image, whose distribution keeps it up to date.
+The modules are imported, and the imported files are packed: those of this collection, a handful of Ansible's own module_utils, and
+python-nomad. All of them are pure Python. The library requests is not packed; the image's distribution keeps it up to date.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ ROOT = "tools"
 
 
 def load(collection: Path, modules: Sequence[str]) -> None:
-    """Import the modules from this very collection, wherever it is installed."""
+    """Import the modules from this copy of the collection, wherever it is installed."""
     for name in NAMESPACE:
         package = types.ModuleType(name)
         package.__path__ = [str(collection)] if name == NAMESPACE[-1] else []
         sys.modules[name] = package
     for module in modules:
-        importlib.import_module(f"{NAMESPACE[-1]}.plugins.module_utils.{module}")
+        importlib.import_module(f"{NAMESPACE[-1]}.plugins.module_utils._services.{module}")
 
 
 def sources() -> dict[str, bytes]:
-    """The files that were imported, by their place in the archive."""
+    """Return the imported files by their place in the archive."""
     found = {}
     for name, module in sys.modules.items():
         path = getattr(module, "__file__", None)
-        # A module under a second name is somebody else's.
+        # A module that is listed under a second name is skipped.
         if name.partition(".")[0] in PACKED and path and module.__name__ == name:
             place = name.replace(".", "/") + ("/__init__.py" if hasattr(module, "__path__") else ".py")
             found[f"{ROOT}/{place}"] = Path(path).read_bytes()
@@ -49,7 +49,7 @@ def sources() -> dict[str, bytes]:
 
 
 def archive(files: dict[str, bytes]) -> bytes:
-    """The same files make the same archive."""
+    """Return an archive of the files. The same files always make the same archive."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for place, content in files.items():

@@ -1,21 +1,21 @@
-# What task `collector` asks of Nomad. It changes nothing but its own figures.
+# The rights that the task `collector` needs. It changes only its own figures.
 namespace "databases" {
   capabilities = ["list-jobs", "read-job", "host-volume-read"]
 
   variables {
-    # A record is read whole, passwords included: only this task has the right, which nobody reaches by network.
+    # A record is read as a whole, passwords included. Only this task has the right, and nobody can reach the task by network.
     path "databases/*" {
       capabilities = ["read", "list"]
     }
-    # Which volumes of the pool are claimed.
+    # The claims of the pool's volumes.
     path "pool/*" {
       capabilities = ["list"]
     }
-    # When tokens end, as site.yml noted it.
+    # The note of site.yml when tokens end.
     path "endings" {
       capabilities = ["read", "list"]
     }
-    # What each node says of its databases.
+    # The figures of each node.
     path "status/*" {
       capabilities = ["read", "list", "write"]
     }

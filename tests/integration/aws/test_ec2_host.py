@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.aws import ec2_user
-from tests.integration.aws.ec2_user import REGION, Ec2User, Run, tags_of
+from tests.support.aws import ec2_user
+from tests.support.aws.ec2_user import REGION, Ec2User, Run, tags_of
 
 if TYPE_CHECKING:
-    from tests.aws.server import Aws
+    from tests.support.aws.server import Aws
 
 DOMAIN = "db.infinite.test"
 NOTHING: dict[str, list[str]] = {
@@ -42,7 +42,7 @@ def user(aws_server: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             environment_dns_zone=zone.rpartition("/")[2],
             traefik_acme_email="me@infinite.test",
             admin_cidrs='[203.0.113.7/32, "2001:DB8:0:0::/48"]',
-            database_allowed_cidrs="[0.0.0.0/0]",
+            ec2_host_database_cidrs="[0.0.0.0/0]",
             ec2_host_data_size="50\nec2_host_wait_seconds: 0\nec2_host_tags: {team: data}",
         )
         aws_server.reset()

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.aws import ec2_user
-from tests.integration.aws.ec2_user import ACCOUNT, REGION, Ec2User, Run, tags_of
+from tests.support.aws import ec2_user
+from tests.support.aws.ec2_user import ACCOUNT, REGION, Ec2User, Run, tags_of
 
 if TYPE_CHECKING:
-    from tests.aws.server import Aws
+    from tests.support.aws.server import Aws
 
 # Reading the inventory is one call, before launch.yml begins.
 INVENTORY = ["ec2:DescribeInstances"]
 GOOD = {
     "admin_cidrs": ["203.0.113.7/32"],
-    "database_allowed_cidrs": ["198.51.100.0/24"],
+    "ec2_host_database_cidrs": ["198.51.100.0/24"],
     "traefik_certificate": "local_ca",
     "environment_dns": "none",
     "ec2_host_wait_seconds": 0,
@@ -49,7 +49,7 @@ def test_the_example_as_it_is_says_everything_that_is_missing(user: Ec2User) -> 
     run = user.play("launch", code=2)
     for said in (
         "admin_cidrs is empty, so nobody could reach SSH and Nomad: set it to the networks that may, such as [203.0.113.7/32]",
-        "database_allowed_cidrs is empty, so nobody could reach the databases: set it",
+        "ec2_host_database_cidrs is empty, so nobody could reach the databases: set it",
         "environment_dns_zone is empty: set it",
         "environment_domain is '': set it",
         "traefik_acme_email is empty: set it",
@@ -68,13 +68,13 @@ BAD_CIDRS += ["2001:db8::/129", "1::2::3/64", ":::/0", "1:2:3/64", "1:2:3:4:5:6:
 def test_networks_that_are_none_and_the_whole_internet_are_refused(user: Ec2User) -> None:
     run = launch(
         user,
-        database_allowed_cidrs=GOOD_CIDRS + BAD_CIDRS,
+        ec2_host_database_cidrs=GOOD_CIDRS + BAD_CIDRS,
         admin_cidrs=["0.0.0.0/0", "::/0", "203.0.113.7/32"],
         ec2_host_admin_from_anywhere="false",  # as `-e NAME=false` gives it
         ec2_host_instance_type="t2.large",
     )
     assert "ec2_host_instance_type is t2.large, which does not show EBS disks as NVMe" in run.says
-    refused = [cidr for cidr in GOOD_CIDRS + BAD_CIDRS if f"database_allowed_cidrs has '{cidr}': write networks" in run.says]
+    refused = [cidr for cidr in GOOD_CIDRS + BAD_CIDRS if f"ec2_host_database_cidrs has '{cidr}': write networks" in run.says]
     assert refused == BAD_CIDRS
     for cidr in ("0.0.0.0/0", "::/0"):
         assert f"admin_cidrs has {cidr}, the whole Internet" in run.says

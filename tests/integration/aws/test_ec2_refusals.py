@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.aws import ec2_user
-from tests.integration.aws.ec2_user import REGION, Ec2User
+from tests.support.aws import ec2_user
+from tests.support.aws.ec2_user import REGION, Ec2User
 
 if TYPE_CHECKING:
-    from tests.aws.server import Aws
+    from tests.support.aws.server import Aws
 
 ENVIRONMENT = {"Key": "infinite_environment", "Value": "aws"}
 
@@ -30,7 +30,7 @@ def user(aws_server: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             environment_dns="none",
             traefik_certificate="local_ca",
             admin_cidrs="[203.0.113.7/32]",
-            database_allowed_cidrs="[0.0.0.0/0]",
+            ec2_host_database_cidrs="[0.0.0.0/0]",
             ec2_host_data_size="50\nec2_host_wait_seconds: 0",
         )
         user.play("launch")
@@ -80,7 +80,7 @@ def test_an_inventory_that_shows_something_old_is_told(user: Ec2User) -> None:
     old = "hostvars_prefix: aws_\ncompose: {aws_instance_id: \"'i-0'\"}"
     user.edit("infinite.aws_ec2.yml", "hostvars_prefix: aws_", old)
     run = user.play("launch", code=2)
-    assert "shows another instance, address or data volume of aws-1 than there is: run launch.yml again" in run.says
+    assert "shows another instance, address or data volume of aws-1 than there is: run playbooks/launch.yml again" in run.says
     assert run.says.count("TASK [infinite.databases.ec2_host : Wait a little]") == 5
     user.edit("infinite.aws_ec2.yml", r"hostvars_prefix: aws_\ncompose: .*", "hostvars_prefix: aws_")
     assert user.play("launch").changed == 0

@@ -11,7 +11,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.examples import examples, modules
+from tests.support.examples import examples, modules
 
 BEFORE = {"route53_record_info": ["route53_record"]}
 

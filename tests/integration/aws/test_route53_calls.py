@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.aws.account import FIND, LIST, WRITE, Account, Module, a, names, raw
-from tests.aws.server import Aws
+from tests.support.aws.account import FIND, LIST, WRITE, Account, Module, a, names, raw
+from tests.support.aws.server import Aws
 
 
 def test_many_records_are_one_write(module: Module, account: Account, zone: str, aws: Aws) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import aws as aws_module
-from ansible_collections.infinite.databases.plugins.module_utils import route53_record
-from ansible_collections.infinite.databases.plugins.module_utils.route53 import Zone
-from tests.aws.account import FIND, LIST, WRITE, Account, Module, a, names, raw
-from tests.aws.server import Aws
+from ansible_collections.infinite.databases.plugins.module_utils._route53 import aws as aws_module
+from ansible_collections.infinite.databases.plugins.module_utils._route53 import record as route53_record
+from ansible_collections.infinite.databases.plugins.module_utils._route53.zone import Zone
+from tests.support.aws.account import FIND, LIST, WRITE, Account, Module, a, names, raw
+from tests.support.aws.server import Aws
 
 
 @pytest.mark.parametrize("code", ["Throttling", "PriorRequestNotComplete"])
@@ -30,7 +30,7 @@ def test_throttled_for_too_long(module: Module, zone: str, aws: Aws, monkeypatch
     aws.fail(LIST, times=99)
     result = module(a("x.example.com"))
     assert result["msg"].startswith(
-        "AWS: route53:ListResourceRecordSets: Rate exceeded (Throttling): still so after 2 attempts; run"
+        "AWS: route53:ListResourceRecordSets: Rate exceeded (Throttling): still throttled after 2 attempts; run"
     )
     assert aws.calls.count(LIST) == 2
 

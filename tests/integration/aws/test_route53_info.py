@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tests.aws.account import Account, Module, a, raw
+from tests.support.aws.account import Account, Module, a, raw
 
 
 def test_info(module: Module, info: Module, account: Account, zone: str) -> None:

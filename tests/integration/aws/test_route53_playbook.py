@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.aws.server import Aws
     from tests.integration.aws.conftest import Play, Playbook
+    from tests.support.aws.server import Aws
 
 RECORD, INFO = "infinite.databases.route53_record", "infinite.databases.route53_record_info"
 WRITE = "route53:ChangeResourceRecordSets"
@@ -75,7 +75,7 @@ def test_beside_amazon_aws(aws: Aws, zone: str, play: Play) -> None:
     wild["amazon.aws.route53"]["ttl"] = 300
     results = play([theirs, wild, task(), task(force=True), task(force=True)])
     assert [result["changed"] for result in results] == [True, True, False, True, False]
-    assert "a.example.com A (no mark); take over with force" in results[2]["msg"]
+    assert "a.example.com A (no mark); take them over with force" in results[2]["msg"]
     assert [(change["action"], change["name"]) for change in results[3]["changes"]] == [
         ("updated", "a.example.com"),
         ("marked", "*.db.example.com"),

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.aws.account import WRITE, Account, Module, a, names, raw
-from tests.aws.server import Aws
+from tests.support.aws.account import WRITE, Account, Module, a, names, raw
+from tests.support.aws.server import Aws
 
 # Every kind of record, in each of its spellings: what is made, what it becomes, and the same again.
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -94,7 +94,7 @@ def test_exclusive(module: Module, account: Account, zone: str) -> None:
     assert [change["name"] for change in module(**exclusive)["changes"]] == ["one.db.example.com"]
     assert account.records(zone) == stays
     for wrong in ({"owner": ""}, {"domain": None}, {"state": "absent"}):
-        assert module(**exclusive | wrong)["msg"].startswith("exclusive goes with state present and needs domain and owner")
+        assert module(**exclusive | wrong)["msg"].startswith("exclusive needs state present, domain and owner")
     assert module(a("x.example.com"), **exclusive)["msg"].startswith("x.example.com A is not in the domain db.example.com")
 
 
@@ -144,7 +144,7 @@ def test_routing_policies_are_left_alone(module: Module, account: Account, zone:
     ("record", "message"),
     [
         (a("x.example.com", "nonsense"), "x.example.com A: the value 'nonsense' is not an IPv4 address"),
-        (a("_infinite-databases.x.example.com"), "are those of the marks"),
+        (a("_infinite-databases.x.example.com"), "are reserved for marks"),
         (a("b\u00fccher.example.com"), "use its Punycode form"),
         ({"name": "x.example.com", "type": "A"}, "x.example.com A: give either values or alias"),
     ],

@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 if TYPE_CHECKING:
-    from tests.aws.server import Aws
+    from tests.support.aws.server import Aws
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -147,7 +147,7 @@ def test_route53_lists_names_in_its_own_way(aws: Aws) -> None:
 
 
 def test_daemon() -> None:
-    daemon = subprocess.Popen([sys.executable, "-m", "tests.aws"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    daemon = subprocess.Popen([sys.executable, "-m", "tests.support.aws"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert daemon.stdout
         endpoint = daemon.stdout.readline().strip()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .conftest import User
+from tests.support.user import User
 
 MOUNT = "/var/lib/infinite.databases/data"
 FILLER = f"{MOUNT}/infinite-test-filler"

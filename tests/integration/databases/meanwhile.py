@@ -8,9 +8,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from .conftest import ROOT
+from tests.support.user import ROOT
 
 CALLBACK = '''
+import os
 import subprocess
 
 from ansible.plugins.callback import CallbackBase
@@ -33,7 +34,9 @@ class CallbackModule(CallbackBase):
         if task.name == TASK and not self.done:
             self.done = True
             with open(SAID, "w") as said:
-                code = subprocess.run(COMMAND, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=said).returncode
+                # What is run has a task of that name, too, perhaps.
+                environ = {name: value for name, value in os.environ.items() if name != "ANSIBLE_CALLBACK_PLUGINS"}
+                code = subprocess.run(COMMAND, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=said, stderr=said).returncode
                 said.write(f"exit status {code}")
 '''
 

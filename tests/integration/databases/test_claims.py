@@ -12,15 +12,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_claim, database_pool, database_release, pool
+from ansible_collections.infinite.databases.plugins.module_utils._database import claim as database_claim
+from ansible_collections.infinite.databases.plugins.module_utils._database import pool as database_pool
+from ansible_collections.infinite.databases.plugins.module_utils._database import prepared_volumes as pool
+from ansible_collections.infinite.databases.plugins.module_utils._database import release as database_release
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.hcl import job_text
 from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadConflict
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec, with_defaults
-
-from .conftest import ROOT, User
+from tests.support.user import ROOT, User
 
 NAMESPACE = "infinite-test-pool"
-POOL_JOB = (ROOT / "roles/database/files/pool.nomad.hcl").read_text()
+POOL_JOB = job_text(ROOT / "roles/database/files/pool.nomad.hcl")
 LEFT_OVER = f"pg17-{secrets.token_hex(6)}"
 Result = dict[str, Any]
 

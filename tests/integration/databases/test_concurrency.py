@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import PREFIX, Done, User
+from tests.support.user import PREFIX, Done, User
+
 from .whole import answers, state
 
 ROUNDS = int(os.environ.get("INFINITE_RACES", "1"))

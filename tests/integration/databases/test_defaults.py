@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import PREFIX, User
+from tests.support.user import PREFIX, User
 
 NAME = f"{PREFIX}defaults"
 # This machine, and nobody else.
@@ -26,7 +26,7 @@ def given(user: User) -> dict[str, Any]:
 
 def test_the_others_stay(user: User, given: dict[str, Any]) -> None:
     shown = json.loads(user.run("info", plain=True, db=NAME, output="json", **given).out)
-    assert (shown["memory"], shown["memory_max"], shown["cpu"]) == (300, 300, 20)
+    assert (shown["memory"], shown["memory_max"], shown["cpu"]) == (300, 300, 5)
     assert shown["allowed_cidrs"] == ONLY_US
 
 
@@ -39,7 +39,7 @@ def test_the_allow_list_stays(user: User, given: dict[str, Any]) -> None:
 
 def test_the_same_is_listed_and_measured(user: User, given: dict[str, Any]) -> None:
     listed = user.run("list", plain=True, db=NAME, **given).out
-    assert "300-300 MB" in next(line for line in listed.splitlines() if line.startswith(NAME))
+    assert "of 300-300 " in next(line for line in listed.splitlines() if line.startswith(NAME))
     figures = user.run("metrics", plain=True, **given).out.splitlines()
     for figure in ("reserved", "limit"):
         assert f'infinite_database_memory_{figure}_bytes{{database="{NAME}"}} {300 * 1024 * 1024}' in figures

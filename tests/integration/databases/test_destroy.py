@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import select
 import time
+from contextlib import suppress
 from functools import partial
 
 import psycopg
 import pytest
 
-from .conftest import User
+from tests.support.user import ENVIRONMENT, ROOT, User
 
 
 def test_destroy_keeps_and_purge_erases(user: User) -> None:
@@ -30,7 +34,7 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
     assert re.search(rf"(?m)^{name} +destroyed ", user.run("list", plain=True).out)
     again = user.run("destroy", db=name)
     assert again.changed == 0
-    assert "was destroyed already" in again.out
+    assert "was already destroyed" in again.out
 
     user.run("provision", db=name)
     assert "destroyed" not in user.variable(f"databases/{name}")
@@ -53,6 +57,45 @@ def test_destroy_keeps_and_purge_erases(user: User) -> None:
     assert f"{name}: there is no such database; see `list`" in gone.out
 
 
+def at_a_terminal(command: list[str], answer: str) -> tuple[int, str]:
+    """Type the answer to the question: what is typed before Ansible reads is lost. The exit status, and all that was shown."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execvp(command[0], command)  # noqa: S606, as the others are, but at a terminal
+    shown = b""
+    # Linux: the end of the other side is an error.
+    with suppress(OSError):
+        while True:
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 4096)
+            elif b"for ever" in shown:
+                os.write(terminal, answer.encode() + b"\r")
+    _pid, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), " ".join(shown.decode().split())
+
+
+def test_erasing_is_asked_for(user: User) -> None:
+    """At a terminal; where there is none, the environment's name has to be given. One that is not there needs no answer."""
+    name = "infinite-test-asked"
+    user.run("provision", db=name)
+    for verb, given in (("purge", {}), ("destroy", {"purge": True})):
+        refused = user.run(verb, plain=True, fails=True, db=name, confirm="", **given)
+        assert (
+            f"Nothing was erased: '' is not the environment's name. Type {ENVIRONMENT}, or add -e confirm={ENVIRONMENT}."
+            in refused.err
+        )
+    command = ["ansible-playbook", "playbooks/purge.yml", "-e", f"db={name} environment_name={ENVIRONMENT}"]
+    code, shown = at_a_terminal(command, "production")
+    assert (code, "Nothing was erased: 'production' is not the environment's name." in shown) == (2, True)
+    assert user.query(name, "select 1") == 1
+    code, shown = at_a_terminal(command, ENVIRONMENT)
+    assert (code, f"Environment {ENVIRONMENT}, https://" in shown, f"{name}: erased, with its data" in shown) == (0, True, True)
+    assert user.variable(f"databases/{name}") == {}
+    user.run("purge", db=name, confirm="")
+
+
 def test_an_erased_name_starts_anew(user: User) -> None:
     name = "infinite-test-anew"
     user.run("provision", db=name)
@@ -73,7 +116,7 @@ def test_protect_refuses_both(user: User) -> None:
     for purge in ("false", "true"):
         done = user.changes_nothing(partial(user.run, "destroy", plain=True, fails=True, db=name, purge=purge))
         assert f"{name} is protected" in done.err
-        assert done.err.count("\n") == 1
+        assert len(done.problems) == 1
     # A later run that does not mention it leaves the protection as it is.
     assert user.run("provision", db=name).changed == 0
     user.run("destroy", plain=True, fails=True, db=name)

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import hosts_file
+from ansible_collections.infinite.databases.plugins.module_utils._database import hosts_file
 from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
+from tests.support.user import ENVIRONMENT, PREFIX, User
 
-from .conftest import ENVIRONMENT, PREFIX, User
 from .meanwhile import Meanwhile
 
 STALE = "infinite-test-stale"
@@ -65,7 +65,7 @@ def test_a_database_made_meanwhile_keeps_its_name(user: User, tmp_path: Path) ->
     assert hosts_file.SPEC.execute(with_defaults(hosts_file.ARGUMENT_SPEC, mark | {"names": [stale]}), False)["changed"]
     provision = ["ansible-playbook", "provision.yml", "-e", f"db={name}", "-e", f"environment_name={ENVIRONMENT}"]
     # The databases have been listed, and the hosts file is next.
-    other = Meanwhile(tmp_path, "Take away what leads names elsewhere", provision)
+    other = Meanwhile(tmp_path, "Remove routes that lead names elsewhere", provision)
     told = user.run("drift", plain=True, env=other.environ)
     other.check()
     assert f"{stale}: its entry in the hosts file" in told.out
@@ -97,7 +97,8 @@ def test_the_hosts_file_is_let_alone_where_that_was_said(user: User) -> None:
     alone: dict[str, Any] = {"database_manage_hosts_file": "false"}
     user.run("provision", db=name)
     for verb in ("provision", "drift", "expire", "purge"):
-        user.run(verb, db=name, **alone)
+        of: dict[str, Any] = {"db": name} if verb in ("provision", "purge") else {}
+        user.run(verb, **alone, **of)
         assert f"{name}.{user.domain}" in user.hosts(), verb
     user.erase([name])
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import User
+from tests.support.environments import HERE
+from tests.support.user import User
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ UNREACHABLE = "Nomad at https://127.0.0.1:1 is unreachable (Connection refused);
 def test_one_line(user: User, first: str, verb: str, trouble: dict[str, Any], message: str) -> None:
     done = user.changes_nothing(lambda: user.run(verb, plain=True, fails=True, db=first, **trouble))
     assert message in done.err
-    assert done.err.count("\n") == 1, done.err
+    assert len(done.problems) == 1, done.err
     assert done.out == ""
 
 
@@ -66,4 +67,4 @@ def test_no_name(user: User, verb: str) -> None:
 
 def test_no_environment(user: User, tmp_path: Path) -> None:
     done = user.run("provision", plain=True, fails=True, db="infinite-test-nowhere", environment_state_dir=str(tmp_path))
-    assert f"Environment 'local' is not set up: no {tmp_path}/connection.yml" in done.err
+    assert f"Environment '{HERE.name}' is not set up: no {tmp_path}/connection.yml" in done.err

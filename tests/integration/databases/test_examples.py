@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.nomad import NomadClient
-from tests.examples import examples, modules
-
-from .conftest import PREFIX, ROOT, User
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient
+from tests.support.examples import examples, modules
+from tests.support.user import PREFIX, ROOT, User
 
 MYDB, COPY = f"{PREFIX}mydb", f"{PREFIX}mydb-copy"
 NAMESPACES = {"databases": "test-examples", "platform": "test-examples-platform"}
+# The examples that need an environment with backups: test_backup.py runs them.
+WITH_BACKUPS = ("database_backup", "database_restore")
 # The examples that register what an example goes on with.
 BEFORE = {"database_claim": ["database_spec"], "database_confirm": ["database_spec", "database_claim"]}
 JOB = """
@@ -53,8 +54,8 @@ def files(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, Any],
     """A playbook's directory with the files that examples look up."""
     directory = tmp_path_factory.mktemp("examples")
     shutil.copy(Path(environment["nomad_token_file"]), directory / "nomad-bootstrap.token")
-    for name in ("pool.nomad.hcl", "transfer.nomad.hcl"):
-        shutil.copy(ROOT / "roles" / "database" / "files" / name, directory)
+    for file in (ROOT / "roles" / "database" / "files").iterdir():
+        shutil.copy(file, directory)
     for name in ("web", "worker"):
         (directory / f"{name}.nomad.hcl").write_text(JOB.replace("NAME", name).replace("IMAGE", image))
     return directory
@@ -68,7 +69,7 @@ def own_namespaces(client: NomadClient) -> Iterator[None]:
             client.endpoint("namespace").delete(found["Name"])
 
 
-@pytest.mark.parametrize("module", modules(aws=False))
+@pytest.mark.parametrize("module", [module for module in modules(aws=False) if module not in WITH_BACKUPS])
 @pytest.mark.usefixtures("own_namespaces")
 def test_examples(
     user: User,
@@ -80,7 +81,7 @@ def test_examples(
 ) -> None:
     names = {"mydb": MYDB, "db.example.com": user.domain, "postgres:17.6": image, "provisioner": "test-provisioner"}
     names |= {
-        "mydb.db.localhost": f"{MYDB}.db.localhost",
+        "mydb.db.localhost": f"{MYDB}.{user.domain}",
         "mydb.db.example.com": f"{MYDB}.{user.domain}",
         "traefik": "test-traefik",
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.databases.conftest import User
+from tests.support.user import User
 
 
 @pytest.fixture(scope="module")

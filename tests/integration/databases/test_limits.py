@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 import pytest
 
-from .conftest import User
+from tests.support.user import User
+
 from .disk import FILLER, WRITE, fill, space
 
 NEIGHBOUR = "infinite-test-neighbour"
@@ -88,9 +91,10 @@ def test_out_of_temporary_files(user: User, neighbours: None) -> None:
 
 
 def test_connections_and_timeouts(user: User, neighbours: None) -> None:
-    user.run("provision", db=HOG, connections=5, statement_timeout=1, idle_timeout=1)
+    user.run("provision", db=HOG, connections=5, statement_timeout=1, idle_timeout=1, idle_in_transaction_timeout=1)
     with ExitStack() as stack:
         sessions = [stack.enter_context(user.connect(HOG)) for _session in range(5)]
+        sessions[4].execute("begin")
         with pytest.raises(psycopg.OperationalError, match="remaining connection slots are reserved"):
             user.connect(HOG)
         with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
@@ -98,7 +102,9 @@ def test_connections_and_timeouts(user: User, neighbours: None) -> None:
         time.sleep(1.5)
         with pytest.raises(psycopg.errors.IdleSessionTimeout):
             sessions[0].execute("select 1")
-    user.run("provision", db=HOG, statement_timeout=0, idle_timeout=0)
+        with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+            sessions[4].execute("select 1")
+    user.run("provision", db=HOG, statement_timeout=0, idle_timeout=0, idle_in_transaction_timeout=0)
 
 
 def write_until_refused(user: User, before: str = "select 1") -> str:
@@ -155,3 +161,37 @@ def test_a_full_disk(user: User, neighbours: None, filler: None) -> None:
     for words in (f"database {HOG} grew by", "made it read-only", "ended its logins", f"database {HOG} is writable again"):
         assert words in journal
     assert f"database {NEIGHBOUR}" not in journal
+
+
+WAITS = "import psycopg, sys; psycopg.connect(sys.stdin.readline().strip()).execute('select pg_sleep(60)')"
+THEIRS = "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)' and pid <> pg_backend_pid()"
+
+
+def wait_for_count(user: User, expected: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while user.query(NEIGHBOUR, THEIRS) != expected:
+        assert time.monotonic() < end, f"not {expected} of them after {seconds} s"
+        time.sleep(0.1)
+
+
+def test_a_killed_client_has_its_statement_ended(user: User, neighbours: None) -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITS], stdin=subprocess.PIPE, text=True) as client:
+        assert client.stdin
+        print(user.url(NEIGHBOUR), file=client.stdin, flush=True)
+        wait_for_count(user, 1, 20)
+        client.kill()
+    wait_for_count(user, 0, 8)
+
+
+def test_a_parallel_query_has_room(user: User, neighbours: None) -> None:
+    """In /dev/shm, for the hash table that its processes share: more than a quarter of memory_max."""
+    with user.connect(NEIGHBOUR) as session:
+        session.execute("create table wide as select g, repeat('x', 100) || g as filler from generate_series(1, 500000) g")
+        session.execute("analyze wide")
+        for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size", "enable_mergejoin"):
+            session.execute(f"set {setting} = 0".encode())
+        session.execute("set work_mem = '110MB'")
+        joined = b"select count(a.filler || b.filler) from wide a join wide b using (g)"
+        assert "Parallel Hash" in str(session.execute(b"explain " + joined).fetchall())
+        assert session.execute(joined).fetchone() == (500000,)
+        session.execute("drop table wide")

@@ -21,7 +21,8 @@ import psycopg
 import pytest
 import requests
 
-from .conftest import NODE, User
+from tests.support.packages import apt_get
+from tests.support.user import NODE, User
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "examples" / "prometheus"
@@ -37,10 +38,8 @@ def programs() -> Path:
     if not CACHE.exists():
         CACHE.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE.parent) as directory:
-            download = ["apt-get", "download", "-qq", *PACKAGES]
-            if subprocess.run(download, cwd=directory, check=False, capture_output=True).returncode != 0:
-                subprocess.run(["apt-get", "update", "-qq"], check=True)
-                subprocess.run(download, cwd=directory, check=True)
+            apt_get("update")
+            apt_get("download", *PACKAGES, cwd=directory)
             whole = Path(directory, "whole")
             for package in Path(directory).glob("*.deb"):
                 subprocess.run(["dpkg", "-x", str(package), str(whole)], check=True)
@@ -224,3 +223,5 @@ def test_alerts_fire(user: User, prometheus: Prometheus, collect: Callable[[], s
     assert wait_for(lambda: ("OutOfMemoryKill", "") in prometheus.alerts())
     # A PostgreSQL 17 that is asked to stop during the recovery after a crash ends its startup process and then waits for ever.
     assert wait_for(partial(answers, user))
+    collect()
+    assert wait_for(lambda: ("OutOfMemory", BUSY) in prometheus.alerts())

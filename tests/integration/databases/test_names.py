@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.aws.server import Aws
-
-from .conftest import NODE, Done, User
+from tests.support.aws.server import Aws
+from tests.support.user import NODE, Done, User
 
 MARK = "_infinite-databases."
 

@@ -8,10 +8,11 @@ import re
 import time
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_orphans, hosts_file, pool
+from ansible_collections.infinite.databases.plugins.module_utils._database import hosts_file
+from ansible_collections.infinite.databases.plugins.module_utils._database import orphans as database_orphans
+from ansible_collections.infinite.databases.plugins.module_utils._database import prepared_volumes as pool
 from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
-
-from .conftest import PREFIX, User
+from tests.support.user import PREFIX, User
 
 NAME = f"{PREFIX}orphan"
 
@@ -64,7 +65,7 @@ def test_what_nobody_would_ask_for(user: User, first: str) -> None:
         assert user.has_job(NAME)
         done = user.run("expire", plain=True, database_orphan_age=0)
         assert f"{NAME}: there is no such database; have removed what an interrupted run had left of it." in done.out
-        assert f"{NAME}-unclaimed: its job and its volume are there, but not its record; nothing was done." in done.out
+        assert f"{NAME}-unclaimed: its job and its volume exist, but its record is missing; nothing was done." in done.out
         assert not user.has_job(NAME) or {one["ID"] for one in client.jobs.get(prefix=NAME)} == {f"{NAME}-unclaimed"}
         assert user.variable(f"nomad/jobs/{NAME}") == {}
         assert user.claims_of(NAME) == []
@@ -72,7 +73,11 @@ def test_what_nobody_would_ask_for(user: User, first: str) -> None:
         assert host not in user.hosts()
         assert user.variable(f"nomad/jobs/{NAME}-other") == {"wanted": "x", "token": "y"}
         assert user.query(first, "select 1") == 1, "whose volume the forgotten job named"
-        assert clean(user)["changed"] is False
+        # On a busy machine Nomad may list a moment longer what was removed.
+        deadline = time.monotonic() + 20
+        while (again := clean(user))["changed"]:
+            assert time.monotonic() < deadline, again
+            time.sleep(1)
     finally:
         for left in client.jobs.get(prefix=NAME):
             client.job.delete(left["ID"], purge="true")
@@ -86,8 +91,8 @@ def test_a_half_erased_database(user: User) -> None:
     record = user.variable(f"databases/{name}")
     user.client.variables.write(f"databases/{name}", record | {"erasing": "1"})
     refused = user.run("provision", plain=True, fails=True, db=name)
-    assert f"{name}: is being erased, or that was interrupted" in refused.err
-    assert refused.err.count("\n") == 1
+    assert f"{name}: is being erased, or its erasure was interrupted" in refused.err
+    assert len(refused.problems) == 1
     assert re.search(rf"erased [^.]*{name}", user.run("expire", plain=True).out)
     assert user.variable(f"databases/{name}") == user.variable(f"nomad/jobs/{name}") == {}
     assert user.claims_of(name) == []

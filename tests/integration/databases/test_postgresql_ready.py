@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import postgresql_ready
-
-from .conftest import User
+from ansible_collections.infinite.databases.plugins.module_utils._database import ready as postgresql_ready
+from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
+from tests.support.user import User
 
 
 def ready(user: User, *databases: dict[str, Any], **params: Any) -> dict[str, Any]:
-    defaults = {"databases": list(databases), "ca_cert": user.ca, "timeout": 0, "workers": 8}
-    return postgresql_ready.SPEC.execute(defaults | params, False)
+    given = {"databases": list(databases), "ca_cert": user.ca, "timeout": 0} | params
+    return postgresql_ready.SPEC.execute(with_defaults(postgresql_ready.SPEC.argument_spec, given), False)
 
 
 @pytest.fixture
@@ -37,7 +37,11 @@ def test_ready(user: User, endpoint: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("different", "params", "message"),
     [
-        ({"password": "wrong"}, {}, "it refuses the password; where its owner changed that by ALTER ROLE, `restart` sets it back"),
+        (
+            {"password": "wrong"},
+            {},
+            "it refuses the password; if its owner changed it by ALTER ROLE, `provision` sets it back",
+        ),
         ({"host": "nobody.invalid"}, {}, "its name does not resolve; is there a DNS record or hosts entry?"),
         (
             {"host": "localhost"},
@@ -55,7 +59,9 @@ def test_not_ready(user: User, endpoint: dict[str, Any], different: dict[str, An
     assert message in result["msg"]
     assert "\n" not in result["msg"]
     assert endpoint["password"] not in result["msg"]
-    assert result["databases"] == [{"name": endpoint["name"], "ready": False, "seconds": None}]
+    assert result["databases"] == [
+        {"name": endpoint["name"], "ready": False, "reachable": False, "seconds": None, "refused": False, "problem": result["msg"]}
+    ]
 
 
 def test_one_failure_does_not_hide_the_others(user: User, endpoint: dict[str, Any]) -> None:
@@ -66,11 +72,11 @@ def test_one_failure_does_not_hide_the_others(user: User, endpoint: dict[str, An
         ("infinite-test-nobody", False),
     ]
     assert "infinite-test-nobody at" in result["msg"]
-    assert "has no such database yet" in result["msg"]
+    assert "has no such database" in result["msg"]
 
 
 def test_a_server_that_never_answers_is_given_up(user: User, endpoint: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql_ready, "CONNECT_SECONDS", 2)  # libpq's least
     with socket.create_server(("127.0.0.1", 0)) as mute:
         result = ready(user, endpoint | {"port": mute.getsockname()[1]})
-    assert "no answer; does a firewall (database_allowed_cidrs on EC2) let this machine in?" in result["msg"]
+    assert "no answer; does a firewall (ec2_host_database_cidrs on EC2) let this machine in?" in result["msg"]

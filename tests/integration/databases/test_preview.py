@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import ENVIRONMENT, PREFIX, ROOT, User
+from tests.support.user import ENVIRONMENT, PREFIX, ROOT, User
+
 from .meanwhile import Meanwhile
 
 PROJECT = f"{PREFIX}pre"
@@ -33,9 +34,17 @@ def labels(user: User, name: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def source(user: User) -> str:
     name = f"{PREFIX}pre-source"
-    user.run("provision", db=name)
-    user.query(name, "create table kept as select 42 as answer")
+    user.run("provision", db=name, extensions=["citext"])
+    # One that its owner may make.
+    user.query(name, "create extension pg_trgm")
+    user.query(name, "create table kept as select 42 as answer, 'yes'::citext as sure")
     return name
+
+
+def test_a_source_is_looked_for_before_a_database_is_made(user: User) -> None:
+    refused = user.run("preview", plain=True, fails=True, project=PROJECT, pr=8, **{"from": f"{PREFIX}nobody"}).err
+    assert f"from={PREFIX}nobody: there is no such database" in refused
+    assert not user.variable(f"databases/{PROJECT}-pr-8")
 
 
 def test_a_pull_request_from_its_opening_to_its_end(user: User, source: str) -> None:
@@ -52,7 +61,7 @@ def test_a_pull_request_from_its_opening_to_its_end(user: User, source: str) -> 
     assert labels(user, name) == expected
     assert user.query(name, "select answer from kept") == 42
     spec = json.loads(user.variable(f"databases/{name}")["spec"])
-    assert (spec["ttl"], spec["memory"]) == ("7d", 72)
+    assert (spec["ttl"], spec["memory"], spec["extensions"]) == ("7d", 72, ["citext", "pg_trgm"])
 
     user.query(name, "update kept set answer = 43")
     pushed = user.run("preview", **copy)
@@ -65,7 +74,7 @@ def test_a_pull_request_from_its_opening_to_its_end(user: User, source: str) -> 
     user.run("preview", project=PROJECT, pr=7, ttl="3d")
     record = user.variable(f"databases/{name}")
     assert time.time() - 60 < int(record["renewed"]) <= time.time()
-    assert json.loads(record["spec"]) == {"ttl": "3d", "memory": 72, "labels": expected}
+    assert json.loads(record["spec"]) == {"ttl": "3d", "memory": 72, "labels": expected, "extensions": ["citext", "pg_trgm"]}
 
     other, bystander = f"{PREFIX}pre-other", f"{PROJECT}-pr-8"
     user.run("provision", databases=[{"name": other, "labels": {"preview": name}}, {"name": bystander}])
@@ -80,8 +89,8 @@ def test_a_pull_request_from_its_opening_to_its_end(user: User, source: str) -> 
 
     # A database of a preview's name that is none.
     refused = user.run("preview", plain=True, fails=True, project=PROJECT, pr=8)
-    assert refused.err.startswith(f"{bystander}: there is a database of that name which is not this preview; give")
-    assert refused.err.count("\n") == 1
+    assert refused.err.startswith(f"{bystander}: another database, which is not this preview, has that name. Give")
+    assert len(refused.problems) == 1
     user.run("preview", project=PROJECT, pr=8, state="absent")
     assert user.query(bystander, "select 1") == 1
 
@@ -99,7 +108,7 @@ def test_an_interrupted_copy_is_made_by_the_next_run(user: User, source: str) ->
 def test_why_the_copy_was_not_noted_is_told(user: User, source: str, tmp_path: Path) -> None:
     """What could be noted by then holds passwords, and so is never shown; the reason is."""
     name = f"{PROJECT}-pr-10"
-    purge = ["ansible-playbook", "purge.yml", "-e", f"db={name}", "-e", f"environment_name={ENVIRONMENT}"]
+    purge = ["ansible-playbook", "playbooks/purge.yml", "-e", f"db={name} confirm={ENVIRONMENT} environment_name={ENVIRONMENT}"]
     # The data has been copied, and its note is next.
     other = Meanwhile(tmp_path, "Say what was done", purge)
     given: dict[str, Any] = {"project": PROJECT, "pr": 10, "from": source}
@@ -121,7 +130,7 @@ def test_a_key_that_is_refused(user: User) -> None:
     """Before anything is asked of any API; more of them are in the unit tests."""
     done = user.run("preview", plain=True, fails=True, pr="x" * 10_000, nomad_address="https://127.0.0.1:1")
     assert done.err.startswith("pr: ")
-    assert done.err.count("\n") == 1
+    assert len(done.problems) == 1
 
 
 class Pipeline:

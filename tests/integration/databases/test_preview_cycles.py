@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils import pool
+import pytest
 
-from .conftest import PREFIX, User
+from ansible_collections.infinite.databases.plugins.module_utils._database import prepared_volumes as pool
+from tests.support.user import PREFIX, User
 
 CYCLES = int(os.environ.get("INFINITE_PREVIEW_CYCLES", "5"))
 SEED = int(os.environ.get("INFINITE_PREVIEW_SEED", "0")) or random.randrange(1, 1_000_000)
@@ -100,6 +101,7 @@ def expire_all(user: User, project: str) -> None:
         user.run("expire", database_orphan_age=0)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_previews(user: User) -> None:
     project = f"{PREFIX}cycle"
     print(f"INFINITE_PREVIEW_CYCLES={CYCLES} INFINITE_PREVIEW_SEED={SEED}")

@@ -8,13 +8,17 @@ import json
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from .conftest import ROOT, User
+from tests.support.environments import HERE
+from tests.support.user import ROOT, User
+
+from .test_settings import TOO_LATE, WORDS
 
 MOMENTS = {
     "a volume is claimed": lambda user, name: bool(user.claims_of(name)),
@@ -30,7 +34,7 @@ def test_new_database_answers_by_its_url(user: User) -> None:
     done = user.run("provision", db=name)
     assert f"{name}: created, PostgreSQL 17" in done.out
     assert f"postgresql://{name}:********@{name}.{user.domain}:{user.known['database_port']}/{name}?sslmode=verify-full" in done.out
-    assert f'psql "$(make -s url db={name})"' in done.out
+    assert f"infinite.databases.url -e db={name} -e environment_name={HERE.name})" in done.out
     assert re.search(r"Ready in [0-9.]+ s", done.out)
     with psycopg.connect(user.url(name)) as connection:
         row = connection.execute("select current_database(), current_user").fetchone()
@@ -84,7 +88,10 @@ def test_a_list_in_one_run(user: User, first: str) -> None:
     since = {name: user.query(name, "select pg_postmaster_start_time()") for name in names}
     changed: list[dict[str, Any]] = [{"name": small}, {"name": large, "settings": {"work_mem": "9MB"}}, {"name": first}]
     foretold = user.run("provision", "--check", plain=True, databases=changed).out.splitlines()
-    assert {f"{small}: unchanged", f"{large}: would be updated, with a restart", f"{first}: unchanged"} < set(foretold)
+    assert {f"{small}: unchanged", f"{first}: unchanged"} < set(foretold)
+    (told,) = [line for line in foretold if line.startswith(f"{large}: would be updated, ")]
+    assert "settings work_mem=7MB -> work_mem=9MB" in told
+    assert told.endswith(" (with a restart)")
     assert user.run("provision", databases=changed).changed > 0
     restarted = [name for name in names if user.query(name, "select pg_postmaster_start_time()") != since[name]]
     assert restarted == [large], "that one alone"
@@ -107,17 +114,27 @@ def test_an_interrupted_run_is_finished_by_the_next(user: User, moment: str) -> 
 def test_check_mode_changes_nothing(user: User, first: str) -> None:
     databases = [{"name": "infinite-test-unborn"}, {"name": first, "memory": 100, "settings": {"work_mem": "5MB"}}]
     done = user.changes_nothing(lambda: user.run("provision", "--check", "--diff", databases=databases))
-    assert "Check mode, nothing was changed." in done.out
+    assert "Check mode: nothing was changed." in done.out
     assert "infinite-test-unborn: would be created" in done.out
     assert f"{first}: would be updated" in done.out
-    assert "work_mem=5MB" in done.out, "the diff says what would change"
+    assert re.search(r"memory 64 -> 100, settings none\s+-> work_mem=5MB", done.out)
     secrets = [user.login(first)["password"], *user.verifiers(first).values()]
     assert [secret for secret in secrets if secret in done.out + done.err] == []
 
 
+def test_what_changes_without_the_job_is_in_the_diff(user: User, first: str) -> None:
+    user.run("provision", db=first, labels="team=web", ttl="2h")
+    changed: dict[str, Any] = {"db": first, "labels": "team=db", "ttl": "7d"}
+    for options in (["--check", "--diff"], ["--diff"]):
+        told = user.run("provision", *options, plain=True, **changed).out
+        assert "updated, labels team=web -> team=db, ttl 2h -> 7d" in told
+        assert {"-labels team=web", "+labels team=db", "-ttl 2h", "+ttl 7d"} < set(told.splitlines()), told
+    assert "-ttl" not in user.run("provision", "--diff", plain=True, **changed).out
+
+
 def test_keys_without_a_name_are_told(user: User, first: str) -> None:
     told = user.run("provision", "--check", plain=True, memory=512, cpu="", databases=[{"name": first}]).out.splitlines()
-    assert told[0] == "Not used: memory; they are for the database of -e db=NAME, and no db was given."
+    assert told[0] == "Not used: memory. They describe the database of -e db=NAME, and no db was given."
     assert f"{first}: unchanged" in told
     assert "Not used" not in user.run("provision", "--check", plain=True, db=first, memory=512).out
 
@@ -146,7 +163,7 @@ def test_secrets_stay_where_they_belong(user: User) -> None:
             "sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true"
         ),
         "the containers": user.node("sh", "-c", "docker inspect $(docker ps -q)"),
-        "the server's log": user.node("sh", "-c", f"cat /var/lib/nomad/alloc/{running(user, name)}/alloc/logs/*"),
+        "the server's log": user.node("sh", "-c", f"cat /var/lib/nomad/alloc/{running(user, name)}/alloc/data/*"),
     }
     for place, text in places.items():
         assert text, place
@@ -162,13 +179,13 @@ def running(user: User, name: str) -> str:
 
 def test_why_it_does_not_answer(user: User) -> None:
     name = "infinite-test-why"
-    wrong = {"name": name, "settings": {"shared_preload_libraries": "nosuch"}}
+    wrong = {"name": name, "settings": TOO_LATE}
     done = user.run("provision", plain=True, fails=True, databases=[wrong], database_timeout=6)
     assert f"{name} at {name}." in done.err
     assert "did not answer within 6 s" in done.err
     assert "Nomad says: " in done.err
-    assert 'could not access file "nosuch"' in done.err, "the server's own reason"
-    assert done.err.count("\n") == 1
+    assert WORDS in done.err, "the server's own reason"
+    assert len(done.problems) == 1
     # Asked for what there is, the same database comes up.
     assert f"{name}: updated" in user.run("provision", databases=[{"name": name, "settings": {}}]).out
 
@@ -199,7 +216,7 @@ def test_all_bad_descriptions_in_one_pass(user: User) -> None:
     # An address where nothing listens: descriptions are checked before any API is asked.
     closed = {"nomad_address": "https://127.0.0.1:1", "database_images": {"17": "image"}}
     done = user.run("provision", plain=True, fails=True, databases=databases, **closed)
-    assert done.err.count("\n") == 1
+    assert len(done.problems) == 1
     assert done.err.startswith("19 problems, nothing was changed: ")
     located = re.findall(r"databases\[(\d+)\](\.\w+)?: ", done.err)
     assert sorted(int(place) for place, _key in located) == [*range(15), 16]
@@ -211,7 +228,7 @@ def test_all_bad_descriptions_in_one_pass(user: User) -> None:
 def test_a_bad_name_alone(user: User, name: str) -> None:
     done = user.run("provision", plain=True, fails=True, db=name, nomad_address="https://127.0.0.1:1")
     assert done.err.startswith("1 problem, nothing was changed: databases[0].name: ")
-    assert done.err.count("\n") == 1
+    assert len(done.problems) == 1
 
 
 def test_by_collection_name_from_anywhere(user: User, first: str, tmp_path: Path) -> None:
@@ -222,23 +239,25 @@ def test_by_collection_name_from_anywhere(user: User, first: str, tmp_path: Path
 
 def test_no_database_asked_for(user: User) -> None:
     done = user.changes_nothing(lambda: user.run("provision", databases=[]))
-    assert "No database was asked for" in done.out
+    assert "No database was named" in done.out
 
 
 def test_what_no_node_has_room_for_is_said_at_once(user: User) -> None:
     name = "infinite-test-huge"
-    foretold = user.run("provision", "--check", plain=True, fails=True, db=name, memory=9_000_000, memory_max=9_000_000)
-    assert f"job {name}: no node can take it: " in foretold.err
-    assert not user.variable(f"databases/{name}")
+    wanted = {"db": name, "memory": 9_000_000, "memory_max": 9_000_000}
     try:
-        refused = user.run("provision", plain=True, fails=True, db=name, memory=9_000_000, memory_max=9_000_000)
-        assert f"job {name}: no node can take it: group postgres: memory (exhausted on 1 nodes); ask for less" in refused.err
+        for check in ([], ["--check"]):
+            refused = user.changes_nothing(partial(user.run, "provision", *check, plain=True, fails=True, **wanted))
+            assert f"no node has room for {name} (9000000 MiB and 5 MHz): infinite-" in refused.err
         user.run("provision", db=name, memory=64, memory_max=256)
         job = user.client.job.get(name)
         start = time.monotonic()
         changed = user.run("provision", plain=True, fails=True, db=name, memory=9_000_000, memory_max=9_000_000)
         assert time.monotonic() - start < 15
-        assert f"job {name}: no node can take it: " in changed.err
+        assert (
+            f"job {name}: no node can take it: group postgres: memory (exhausted on 1 nodes); it reserves 9000000 MiB"
+            in changed.err
+        )
         assert user.query(name, "select 1") == 1
         assert user.client.job.get(name)["JobModifyIndex"] == job["JobModifyIndex"]
         assert user.run("provision", db=name).changed == 0, "what was refused is not remembered"

@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils.reaper import KEPT_RUNS
-
-from .conftest import User
+from ansible_collections.infinite.databases.plugins.module_utils._services.reaper import KEPT_RUNS
+from tests.support.environments import HERE
+from tests.support.user import User
 
 JOB = "_reaper"
 PREFIX = "infinite-test-reap-"
@@ -56,8 +56,8 @@ class Reaper:
                 break
             assert time.monotonic() < deadline, f"{run} did not end"
             time.sleep(0.2)
-        logs = self.user.client.endpoint("client/fs/logs")
-        said = (logs.send("get", allocs[0]["ID"], task="reaper", type=kind, plain="true").text for kind in ("stdout", "stderr"))
+        files = self.user.client.endpoint("client/fs/cat")
+        said = (files.send("get", allocs[0]["ID"], path=f"alloc/data/reaper.{kind}.0").text for kind in ("stdout", "stderr"))
         return allocs[0]["ClientStatus"], *said
 
     def run(self) -> str:
@@ -69,7 +69,7 @@ class Reaper:
 @pytest.fixture(scope="module")
 def reaper(user: User) -> Reaper:
     """As this checkout has it: the one of an earlier site.yml may be older."""
-    user.run(str(PLAY))
+    user.run(str(PLAY), "-i", HERE.inventory)
     return Reaper(user)
 
 
@@ -92,7 +92,7 @@ def made(user: User, reaper: Reaper) -> float:
 
 
 def test_installing_it_again_changes_nothing(user: User, reaper: Reaper) -> None:
-    assert user.run(str(PLAY)).changed == 0
+    assert user.run(str(PLAY), "-i", HERE.inventory).changed == 0
 
 
 def test_only_its_own_job_has_its_rights(user: User, reaper: Reaper) -> None:
@@ -191,8 +191,8 @@ def test_past_its_time_by_two_at_once(user: User, reaper: Reaper, made: float) -
 
     runs = [reaper.start(), reaper.start()]
     said = "".join(reaper.end(run)[1] for run in runs)
-    assert f"{BRIEF}: destroyed, since its ttl is over" in said
-    assert f"{GONE}: erased, since it was destroyed longer than 7d ago\n" in said
+    assert f"{BRIEF}: destroyed, because its ttl is over" in said
+    assert f"{GONE}: erased, because it was destroyed longer than 7d ago\n" in said
     assert PREFIX not in reaper.run(), "what one of two at once left is done by the next"
 
     with pytest.raises(psycopg.OperationalError):

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Done, User
+from tests.support.user import ENVIRONMENT, ROOT, Done, User
 
 RUNNING, STOPPED, DESTROYED, PROTECTED = (f"infinite-test-{kind}" for kind in ("running", "idle", "ended", "shielded"))
 NOBODY = "infinite-test-nobody"
@@ -51,11 +54,29 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("destroy", {"db": {"a": "b"}}, "is neither a name, nor names with commas between them, nor a list of names"),
     ("destroy", {"db": RUNNING, "labels": "a=b"}, "db and labels were given: give one of them"),
     ("stop", {"labels": "web"}, "labels: 'web' is not a mapping such as {team: web}, nor team=web"),
+    (
+        "purge",
+        {"db": f"{STOPPED},{DESTROYED}", "confirm": "production"},
+        "Nothing was erased: 'production' is not the environment's name.",
+    ),
+    ("destroy", {"db": STOPPED, "purge": True, "confirm": "production"}, "Nothing was erased: 'production' is not"),
     ("rotate", {"db": RUNNING, "role": "admin"}, "must be one of: owner, rw, ro, got: admin"),
     ("rotate", {"db": RUNNING, "overlap": "soon"}, "overlap: 'soon' is not a time such as 90m, 12h, 7d or 2w"),
     ("rotate", {"db": RUNNING, "end": "maybe"}, "'maybe' is not a valid boolean"),
+    (
+        "provision",
+        {"db": RUNNING, "mem": 512},
+        "nothing here knows the extra variable mem (did you mean memory?). provision.yml takes",
+    ),
+    ("provision", {"database": RUNNING}, "nothing here knows the extra variable database (did you mean db?)"),
+    ("stop", {"db": RUNNING, "memory": 512}, "nothing here knows the extra variable memory. stop.yml takes db, labels."),
+    (
+        "infinite.databases.logs",
+        {"db": RUNNING, "lnes": 3},
+        "the extra variable lnes (did you mean lines?). logs.yml takes db, lines,",
+    ),
     ("list", {"output": "xml"}, "must be one of: text, json, got: xml"),
-    ("logs", {"db": RUNNING, "lines": "-3"}, "lines: -3 is less than nothing"),
+    ("logs", {"db": RUNNING, "lines": "-3"}, "lines: -3 is negative"),
     ("provision", {"db": RUNNING, "ttl": "soon", "connections": 2}, f"2 problems, nothing was changed: {RUNNING}.connections: "),
 ]
 
@@ -89,5 +110,55 @@ def answers(user: User) -> Iterator[list[Done]]:
 def test_refusal(answers: list[Done], number: int) -> None:
     said = answers[number]
     assert REFUSALS[number][2] in said.err
-    assert said.err.count("\n") == 1, said.err
+    assert len(said.problems) == 1, said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("inventory", "said"),
+    [
+        ("{path}/prod", "Nothing was done: there is no inventory {path}/prod."),
+        ("{path}/empty.yml", "Nothing was done: the inventory {path}/empty.yml names no host and sets no variable."),
+        ("{path}/nowhere", "Environment 'test-nowhere' is not set up"),
+        ("{path}/named.yml", "Environment 'test-named' is not set up"),
+    ],
+)
+def test_an_inventory_that_names_nothing(user: User, first: str, tmp_path: Path, inventory: str, said: str) -> None:
+    """Without it, playbooks are about the local environment, where there is such a database."""
+    (tmp_path / "empty.yml").write_text("all:\n")
+    (tmp_path / "nowhere" / "group_vars").mkdir(parents=True)
+    (tmp_path / "nowhere" / "group_vars" / "all.yml").write_text("environment_name: test-nowhere\n")
+    (tmp_path / "named.yml").write_text("all: {hosts: {db1: {}}, vars: {environment_name: test-named}}\n")
+    command = [
+        "ansible-playbook",
+        "-i",
+        inventory.format(path=tmp_path),
+        "playbooks/purge.yml",
+        "-e",
+        f"db={first} confirm={ENVIRONMENT}",
+    ]
+    environ = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "infinite.databases.plain"}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert said.format(path=tmp_path) in done.stderr
+    assert user.variable(f"databases/{first}")
+
+
+def test_variables_that_somebody_knows(user: User, tmp_path: Path) -> None:
+    """The inventory's own, also another host's; a role's; AWX's; and all, where a playbook of somebody else is run."""
+    (tmp_path / "hosts.yml").write_text(
+        f"all: {{hosts: {{db1: {{colour: red}}}}, vars: {{environment_name: {ENVIRONMENT}, size: 3}}}}\n"
+    )
+    (tmp_path / "theirs.yml").write_text("- import_playbook: infinite.databases.list\n")
+    given: dict[str, Any] = {
+        "colour": "blue",
+        "size": 4,
+        "awx_user_name": "x",
+        "tower_user_name": "x",
+        "database_timeout": 60,
+        "admin_cidrs": [],
+    }
+    user.run("list", "-i", str(tmp_path / "hosts.yml"), **given)
+    assert "variable size" in user.run("list", plain=True, fails=True, size=4).err
+    user.run(str(tmp_path / "theirs.yml"), size=4)
+    user.run("list", awx_job_id=7, preview_host="told by another job of its workflow")

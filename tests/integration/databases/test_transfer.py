@@ -15,9 +15,10 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from ansible_collections.infinite.databases.plugins.module_utils import database_info, database_transfer
-
-from .conftest import PREFIX, ROOT, User
+from ansible_collections.infinite.databases.plugins.module_utils._database import info as database_info
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.hcl import job_text
+from ansible_collections.infinite.databases.plugins.module_utils._transfer import transfer as database_transfer
+from tests.support.user import PREFIX, ROOT, User
 
 SOURCE, TARGET, SMALL, NOBODY = (PREFIX + name for name in ("source", "target", "small", "nobody"))
 # 25 MB, more than all pipes on the way hold.
@@ -140,7 +141,7 @@ def wait_for_dump(user: User, name: str) -> None:
 def transfer(user: User, **given: object) -> dict[str, Any]:
     """The module alone, without Ansible around it."""
     params = {option: rules.get("default") for option, rules in database_transfer.ARGUMENT_SPEC.items()}
-    job = (ROOT / "roles/database/files/transfer.nomad.hcl").read_text()
+    job = job_text(ROOT / "roles/database/files/transfer.nomad.hcl")
     known = {"images": user.known["database_images"], "domain": user.domain, "ca_cert": user.ca, "transfer_job": job}
     return database_transfer.SPEC.execute(params | user.connection | known | given, False)
 
@@ -161,7 +162,7 @@ def test_everything_arrives(user: User, source: str) -> None:
     assert f"{SMALL} (0 tables, " in foretold.out
     assert user.query(SMALL, "select count(*) from pg_tables where schemaname = 'public'") == 0
     done = user.run("import", plain=True, db=SMALL, **origin(source))
-    assert f"{SMALL}: has all of {source} now: 3 tables" in done.out
+    assert f"{SMALL}: now has a copy of {source}: 3 tables" in done.out
     for query in (
         "select count(*), md5(string_agg(text, '' order by id)) from big",
         "select id from biggest union all select count from counted",
@@ -207,7 +208,7 @@ def test_refusals(user: User, target: str, source: str, address: str, tmp_path: 
         assert reason in refused["msg"]
         assert secret not in str(refused)
     in_arguments = user.run("import", plain=True, fails=True, db=target, **origin(wrong))
-    assert in_arguments.err.startswith("source: a password does not belong into arguments")
+    assert in_arguments.err.startswith("source: a password does not belong in arguments")
     assert len(in_arguments.err.splitlines()) == 1
     told = user.run("import", "-vvv", fails=True, db=target, ca_file=user.ca, env={"SOURCE_URL": wrong})
     assert "password authentication failed" in told.out
@@ -300,7 +301,7 @@ def test_from_and_to_a_url(user: User, ready: str, source: str, address: str, tm
     )
     secret = user.login(source)["password"]
     done = user.run("import", "-vvv", db=ready, replace=True, ca_file=user.ca, env={"SOURCE_URL": elsewhere(user, source, address)})
-    assert f"{ready}: has all of {source}.{user.domain}:{user.known['database_port']}/{source} now: 4 tables" in " ".join(
+    assert f"{ready}: now has a copy of {source}.{user.domain}:{user.known['database_port']}/{source}: 4 tables" in " ".join(
         done.out.split()
     )
     assert secret not in done.out + done.err
@@ -315,7 +316,7 @@ def test_from_and_to_a_url(user: User, ready: str, source: str, address: str, tm
     refused = transfer(user, source=source, target_file=str(file))
     assert "is not empty" in refused["msg"]
     done = user.run("export", plain=True, db=source, to_file=str(file), replace=True)
-    assert f"/{SMALL}: has all of {source} now: 2 tables, " in done.out
+    assert f"/{SMALL}: now has a copy of {source}: 2 tables, " in done.out
     assert user.query(SMALL, "select to_regclass('only_here')") is None
     assert user.query(SMALL, 'select tags from "Other Place"."Täble"') == '"a"=>"1"'
 

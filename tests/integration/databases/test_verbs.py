@@ -17,7 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from .conftest import ENVIRONMENT, ROOT, User
+from tests.support.environments import HERE
+from tests.support.user import ENVIRONMENT, ROOT, User
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,7 @@ def test_environment(user: User, name: str) -> None:
 
 def test_connect(user: User, name: str) -> None:
     """The one verb that is no playbook."""
-    if ENVIRONMENT != "local":
-        pytest.skip("make is for the local environment")
-    command = ["make", "connect", f"db={name}", "role=ro", "args=-Atc 'select current_user'"]
+    command = ["make", "connect", f"db={name}", "role=ro", f"environment_name={ENVIRONMENT}", "args=-Atc 'select current_user'"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == f"{name}_ro\n"
 
 
@@ -97,7 +96,7 @@ def test_rotation_fails_no_connection(user: User, name: str) -> None:
         assert new["password"] != old["password"]
         assert user.query(name, "select current_user", login=old) == name, "both are the owner"
         refused = user.run("rotate", plain=True, fails=True, db=name)
-        assert f"{name}: its old password of owner works until" in refused.err
+        assert f"{name}: the old password of its role owner works until" in refused.err
         ending.set()
         loads[1].join()
         assert user.run("rotate", db=name, end=True).changed == 1
@@ -210,14 +209,14 @@ def test_several_by_name_and_by_label(user: User) -> None:
     logins = {name: user.login(name) for name in names}
     user.run("rotate", db=other)
     refused = user.run("rotate", plain=True, fails=True, db=names).err
-    assert f"{other}: its old password of owner works until" in refused
+    assert f"{other}: the old password of its role owner works until" in refused
     assert [user.login(name) == logins[name] for name in names] == [True, True, False], "all or none"
     user.run("rotate", labels="test/many=yes")
     assert [user.login(name) == logins[name] for name in names] == [False, False, False]
 
     user.run("destroy", db=one)
     restarted = user.run("restart", plain=True, labels="test/many=yes").out
-    assert f"{one}: is destroyed; `undestroy` brings it back; let alone." in restarted, "what has the label may be in any state"
+    assert f"{one}: is destroyed; `undestroy` brings it back; skipped." in restarted, "what has the label may be in any state"
     assert f"{two}: restarted" in restarted
     assert f"{one}: brought back" in user.run("undestroy", plain=True, labels="test/many=yes").out
     assert user.query(one, "select 1") == 1
@@ -245,11 +244,13 @@ def test_info(user: User, name: str) -> None:
     assert lines["state"] == "running"
     assert lines["url"].startswith(f"postgresql://{login['user']}:********@{name}.{user.domain}")
     assert login["password"] not in text
-    assert lines["node"].startswith("infinite-node-1, volume pg17-")
+    assert lines["node"].startswith(f"{HERE.node}, volume pg17-")
     assert lines["limits"] == "statement_timeout 30 s, idle_timeout never, temp_file_limit none"
     assert (lines["settings"], lines["extensions"], lines["labels"]) == ("work_mem=3MB", "hstore, vector", "team=tests")
     assert lines["clients from"] == "127.0.0.0/8, 172.16.0.0/12"
-    assert lines["role ro"] == user.login(name, "ro")["user"]
+    # Rotation, which other tests of this file do, changes the login.
+    reader = user.login(name, "ro")["user"]
+    assert lines["role ro"] == f"logs in as {reader}" + (f", acts as {name}_ro" if reader != f"{name}_ro" else "")
     found = json.loads(user.run("info", plain=True, db=name, output="json").out)
     assert found["expires"] - found["created"] == 7200
     assert lines["connections"] == f"0 of {int(user.query(name, 'show max_connections')) - 3}"
@@ -260,9 +261,9 @@ def test_info(user: User, name: str) -> None:
 # What each verb says that it would do. Those of a database that runs, and of one that is stopped or destroyed.
 CHECKS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
     "running": [
-        ("provision", {"memory": 128}, "would be updated, with a restart"),
+        ("provision", {"memory": 128}, "would be updated, memory 64 -> 128 (with a restart)"),
         ("provision", {}, "infinite-test-checked: unchanged"),
-        ("provision", {"labels": "a=b"}, "infinite-test-checked: would be updated\n"),
+        ("provision", {"labels": "a=b"}, "infinite-test-checked: would be updated, labels none -> a=b"),
         ("list", {}, "running"),
         ("info", {}, "running"),
         ("metrics", {}, "# HELP"),
@@ -272,10 +273,10 @@ CHECKS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
         ("stop", {}, "would be stopped"),
         ("start", {}, "unchanged"),
         ("restart", {}, "would be restarted"),
-        ("rotate", {}, "would get a new password of owner"),
+        ("rotate", {}, "owner would log in as infinite-test-checked_b with a new password"),
         ("rotate", {"end": True}, "nothing changed"),
         ("expire", {}, "Would have destroyed"),
-        ("drift", {}, "databases looked at"),
+        ("drift", {}, "databases compared"),
         ("destroy", {}, "would be destroyed"),
         ("purge", {}, "would be erased"),
     ],
@@ -284,9 +285,17 @@ CHECKS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
 }
 
 
+# These are about the whole environment.
+WHOLE = ("metrics", "expire", "drift")
+
+
 def test_check_mode_changes_nothing(user: User) -> None:
     name = "infinite-test-checked"
     user.run("provision", db=name)
+
+    def told_by(verb: str, extra: dict[str, Any]) -> str:
+        of: dict[str, Any] = {} if verb in WHOLE else {"db": name}
+        return user.run(verb, "--check", plain=True, **of, **extra).out
 
     def own() -> dict[str, Any]:
         everything = user.everything()
@@ -305,7 +314,7 @@ def test_check_mode_changes_nothing(user: User) -> None:
             user.run({"stopped": "stop", "destroyed": "destroy"}[state], db=name)
         before = own()
         with ThreadPoolExecutor(max_workers=2) as pool:
-            told = list(pool.map(lambda row: user.run(row[0], "--check", plain=True, db=name, **row[1]).out, checks))
+            told = list(pool.map(lambda row: told_by(row[0], row[1]), checks))
         assert own() == before, state
         for (verb, extra, expected), out in zip(checks, told, strict=True):
             assert expected in out, (state, verb, extra)

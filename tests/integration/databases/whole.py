@@ -8,7 +8,7 @@ import time
 
 import psycopg
 
-from .conftest import PREFIX, User
+from tests.support.user import PREFIX, User
 
 # Jobs that belong to no database.
 NOBODYS = ("_pool-", "_reaper", "_status")

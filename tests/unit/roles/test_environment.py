@@ -26,10 +26,15 @@ def play(tmp_path: Path) -> Play:
     (tmp_path / "state").mkdir()
 
     def run(
-        entry_point: str, *args: str, db1: dict[str, Any] | None = None, db2: dict[str, Any] | None = None, **variables: Any
+        entry_point: str,
+        *args: str,
+        db1: dict[str, Any] | None = None,
+        db2: dict[str, Any] | None = None,
+        servers: tuple[str, ...] = ("db1",),
+        **variables: Any,
     ) -> subprocess.CompletedProcess[str]:
         hosts = {"db1": {"nomad_advertise_address": "192.0.2.1"} | (db1 or {}), "db2": db2 or {}}
-        groups = {"nomad_servers": {"hosts": {"db1": {}}}, "nomad_clients": {"hosts": hosts}}
+        groups = {"nomad_servers": {"hosts": {name: {} for name in servers}}, "nomad_clients": {"hosts": hosts}}
         state = str(tmp_path / "state")
         where = {
             "environment_state_dir": state,
@@ -103,6 +108,24 @@ def test_nomads_address_is_the_one_that_role_nomad_uses(
     write: Callable[..., dict[str, Any]], server: dict[str, Any], address: str
 ) -> None:
     assert write(db1=server)["nomad_address"] == address
+
+
+@pytest.mark.parametrize(
+    ("second", "addresses"),
+    [
+        ({"nomad_advertise_address": "192.0.2.2"}, "https://192.0.2.1:4646,https://192.0.2.2:4646"),
+        ({"nomad_address": "https://192.0.2.3:443"}, "https://192.0.2.1:4646,https://192.0.2.3:443"),
+        # It is out of reach of this run, and nothing says where it is.
+        ({}, "https://192.0.2.1:4646"),
+    ],
+)
+def test_all_servers_are_named(write: Callable[..., dict[str, Any]], second: dict[str, Any], addresses: str) -> None:
+    assert write(db2=second, servers=("db1", "db2"))["nomad_address"] == addresses
+
+
+def test_addresses_of_ones_own(write: Callable[..., dict[str, Any]]) -> None:
+    assert write(environment_nomad_address=["https://a:4646", "https://b:4646"])["nomad_address"] == "https://a:4646,https://b:4646"
+    assert write(environment_nomad_address="https://a:4646,https://b:4646")["nomad_address"] == "https://a:4646,https://b:4646"
 
 
 def test_hosts_of_another_environment_than_localhosts_are_refused(play: Play) -> None:

@@ -1,15 +1,16 @@
-# Everything that creating, changing, listing and removing databases needs, and nothing else.
+# The rights to create, change, list and remove databases, and no others.
 
 namespace "databases" {
-  # Left out on purpose: alloc-exec and read-fs (they reach into a database's data and secrets), host-volume-register and
-  # host-volume-write (they make a volume of any directory of the host).
+  # read-fs is for logs, which tasks write to alloc/data. It shows an allocation's own directory, without secrets/ and without volumes. Three
+  # rights are left out on purpose: alloc-exec (it opens a database's data and secrets), and host-volume-register and host-volume-write
+  # (they can turn any directory of the host into a volume).
   capabilities = [
     "list-jobs",
     "parse-job",
     "read-job",
     "submit-job",
     "dispatch-job",
-    "read-logs",
+    "read-fs",
     "alloc-lifecycle",
     "host-volume-create",
     "host-volume-read",
@@ -21,7 +22,7 @@ namespace "databases" {
     path "databases/*" {
       capabilities = ["read", "write", "list", "destroy"]
     }
-    # What a database's own job may read: the SCRAM verifier.
+    # The variables that databases' own jobs may read, with the SCRAM verifiers.
     path "nomad/jobs/*" {
       capabilities = ["read", "write", "list", "destroy"]
     }
@@ -32,12 +33,28 @@ namespace "databases" {
   }
 }
 
+# To know how much is free on each node, a run has to see what Traefik reserves there.
+# drift.yml checks whether Traefik runs on each node, and has Nomad try again if it has failed for good.
+namespace "platform" {
+  capabilities = ["list-jobs", "read-job", "evaluate-job"]
+}
+
 # A job may mount the dynamic volumes of its own namespace. Nomad asks for this by the volume's name, in any namespace.
 host_volume "*" {
   capabilities = ["mount-readwrite"]
 }
 
-# Which nodes there are, and a database's node's address.
+# Only the backup agent's job mounts all volumes at once; site.yml registers this job with another token.
+host_volume "infinite-databases" {
+  policy = "deny"
+}
+
+# A restore reads the repository, if it is a directory.
+host_volume "infinite-backups" {
+  capabilities = ["mount-readonly"]
+}
+
+# The nodes and their addresses.
 node {
   policy = "read"
 }

@@ -1,4 +1,4 @@
-# Who has which databases, without any secret: variables can be listed, but not read.
+# Lets somebody see which databases there are, without any secret: variables can be listed, but not read.
 
 namespace "databases" {
   capabilities = ["list-jobs", "read-job", "host-volume-read"]

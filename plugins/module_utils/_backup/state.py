@@ -1,0 +1,81 @@
+# Copyright: Infinite Databases contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads what the nodes' backup agents say of the databases. roles/backup/files/backup_agent.py writes them into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils.errors import NomadError, NomadNotFound
+
+# The agents' job, and their file in the allocation's directory (role backup).
+JOB = "_backup"
+FILE = "alloc/data/backups.json"
+# An agent writes its file every few seconds. One that has not for so long does not work.
+SILENCE_SECONDS = 60.0
+# PostgreSQL's files of the write-ahead log that wait for longer than this are an alarm.
+PENDING_SECONDS = 300.0
+
+
+def read_states(client: NomadClient) -> dict[str, dict[str, Any]]:
+    """Return what the agents say of each stanza. If there are no agents, return nothing.
+
+    It costs one request, and one for each node. A node that does not answer is left out.
+    """
+    try:
+        allocs = client.job.get(JOB, "allocations")
+    except NomadNotFound:
+        return {}
+
+    def read(alloc: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        try:
+            told = client.endpoint("client/fs/cat").get(alloc["ID"], path=FILE, namespace=client.namespace)
+        except (NomadError, ValueError):
+            # The node is away, or its agent has only just started.
+            return {}
+        return {stanza: state | {"time": told["time"], "schedule": told["schedule"]} for stanza, state in told["stanzas"].items()}
+
+    running = [one for one in allocs if one["ClientStatus"] == "running"]
+    return {stanza: state for found in values(client.map(read, running)) for stanza, state in found.items()}
+
+
+def summary(state: Mapping[str, Any] | None, is_wanted: bool, now: float) -> dict[str, Any]:
+    """Return what `list` and `info` show of a database's backups. Times are seconds since 1970, sizes are bytes.
+
+    ``last`` is when the newest backup was finished; ``oldest`` is the first moment that can be restored; ``pending`` is how much of
+    the write-ahead log is not archived yet, and ``pending_since`` is since when.
+    """
+    backups = (state or {}).get("backups") or []
+    return {
+        "last": backups[-1]["stop"] if backups else None,
+        "oldest": backups[0]["stop"] if backups else None,
+        "backups": backups,
+        "pending": state["pending_bytes"] if state else None,
+        "pending_since": state["pending_since"] if state else None,
+        "alarm": alarm(state, now) if is_wanted else "",
+    }
+
+
+def alarm(state: Mapping[str, Any] | None, now: float) -> str:
+    """Return what is wrong with a database's backups; empty if nothing is."""
+    if state is None:
+        return "it is not backed up: no agent knows it; provision it, which restarts it, or see docs/backup.md"
+    if now - state["time"] > SILENCE_SECONDS:
+        return f"its node's backup agent has said nothing for {_minutes(now - state['time'])}"
+    if state["pending_since"] and now - state["pending_since"] > PENDING_SECONDS:
+        why = state["archive_error"] or "archiving is too slow"
+        return f"its log has not been archived for {_minutes(now - state['pending_since'])}: {why}"
+    if state["backup_error"]:
+        return f"its backup failed: {state['backup_error']}"
+    # A database that does not run has nothing new. A backup may wait for others, and takes its time.
+    period = state["schedule"]["differential"]
+    newest = state["backups"][-1]["stop"] if state["backups"] else state["seen"]
+    if state["running"] and now - newest > max(1.25 * period, period + 3600):
+        return f"its newest backup is {_minutes(now - newest)} old"
+    return ""
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
