@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Archives the write-ahead log of all databases of a node, and takes their backups, with pgBackRest.
 
-The keys of the repository are in this program's container only. A database and this program meet on the database's volume: volume.py has
-what is there. repository.py has pgBackRest's commands.
+The keys of the repository are in this program's container only. A database and this program meet on the database's volume, and
+volume.py has what is there. repository.py has pgBackRest's commands.
 
 The state of all databases is in --state, a JSON file, which `list`, `info` and `backups` read through Nomad.
 """
