@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import sys
 from datetime import UTC, datetime
@@ -16,17 +16,15 @@ import pytest
 from ansible_collections.infinite.databases.plugins.module_utils._backup import moment, order, restore, state
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 
-PROGRAM = Path(__file__).resolve().parents[2] / "roles" / "backup" / "files" / "backup_agent.py"
-found = importlib.util.spec_from_file_location("backup_agent", PROGRAM)
-assert found
-assert found.loader
-backup_agent: Any = importlib.util.module_from_spec(found)
-sys.modules["backup_agent"] = backup_agent
-found.loader.exec_module(backup_agent)
+# The agent's files import each other by name, as they do in its container.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles" / "backup" / "files"))
+agent: Any = importlib.import_module("agent")
+repository: Any = importlib.import_module("repository")
+volume: Any = importlib.import_module("volume")
 
 DAY = 86400.0
 NOW = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
-SCHEDULE = backup_agent.Schedule(7 * DAY, DAY)
+SCHEDULE = agent.Schedule(7 * DAY, DAY)
 
 
 def backups(*kinds_and_starts: tuple[str, float]) -> list[dict[str, Any]]:
@@ -51,27 +49,27 @@ def test_each_period_has_one_backup_at_a_moment_of_the_stanza() -> None:
 
 def test_the_backups_of_many_databases_are_spread() -> None:
     now = 1.7e9
-    hours = {int((now - backup_agent.last_slot(f"pg17-{number:012x}", DAY, now)) / 3600) for number in range(200)}
+    hours = {int((now - agent.last_slot(f"pg17-{number:012x}", DAY, now)) / 3600) for number in range(200)}
     assert len(hours) > 18
 
 
 def test_pgbackrest_gives_the_reason() -> None:
     text = "P00   WARN: something\nP00  ERROR: [032]: key not found\n            HINT: is it there?\nP00   INFO: end\n"
-    assert backup_agent.reason(text, 32) == "[032]: key not found HINT: is it there?"
+    assert repository.reason(text, 32) == "[032]: key not found HINT: is it there?"
     headers = "*** Request Headers ***:\n   host: x\n   *** Response Content ***:\n   <Error><Code>NoSuchBucket</Code></Error>\n"
     failure = "[039]: HTTP request failed with 404 (Not Found):"
     answer = f"P00  ERROR: {failure}\n   *** Path/Query ***:\n   HEAD /b\n   {headers}P00 INFO: end"
-    assert backup_agent.reason(answer, 39) == f"{failure} *** Path/Query ***: HEAD /b NoSuchBucket"
-    assert backup_agent.reason("", 9) == "pgbackrest ended with status 9"
+    assert repository.reason(answer, 39) == f"{failure} *** Path/Query ***: HEAD /b NoSuchBucket"
+    assert repository.reason("", 9) == "pgbackrest ended with status 9"
 
 
 def test_broken_backups_do_not_count() -> None:
     one = {"label": "a", "type": "full", "timestamp": {"start": 1, "stop": 2}, "info": {"size": 9, "repository": {"delta": 3}}}
     told = [{"backup": [one | {"error": False}, one | {"error": True, "label": "b"}]}]
-    assert backup_agent.read_backups(told) == [
+    assert repository.read_backups(told) == [
         {"label": "a", "kind": "full", "start": 1, "stop": 2, "size": 9, "repository_size": 3},
     ]
-    assert backup_agent.read_backups([{"status": {"code": 1}}]) == []
+    assert repository.read_backups([{"status": {"code": 1}}]) == []
 
 
 def told(**news: Any) -> dict[str, Any]:
@@ -217,11 +215,11 @@ class Recorder:
         return self.base
 
 
-def agent(directory: Path, base: bool = True) -> Any:
-    return backup_agent.Agent(directory, directory / "state.json", Recorder(base), SCHEDULE)
+def agent_of(directory: Path, base: bool = True) -> Any:
+    return agent.Agent(directory, directory / "state.json", Recorder(base), SCHEDULE)
 
 
-def volume(directory: Path, name: str, stanza: str) -> Path:
+def make_volume(directory: Path, name: str, stanza: str) -> Path:
     path = directory / name
     (path / "data" / "pg_wal" / "archive_status").mkdir(parents=True)
     (path / "stanza").write_text(stanza)
@@ -235,15 +233,15 @@ def test_only_volumes_that_name_a_stanza_are_backed_up(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(STANZA)
     for name, stanza in {"a": STANZA, "b": "../../etc", "c": STANZA, "d": "x" * 5000, "e": ""}.items():
-        volume(tmp_path, name, stanza)
-    linked = volume(tmp_path, "f", "")
+        make_volume(tmp_path, name, stanza)
+    linked = make_volume(tmp_path, "f", "")
     (linked / "stanza").unlink()
     (linked / "stanza").symlink_to(secret)
-    piped = volume(tmp_path, "g", "")
+    piped = make_volume(tmp_path, "g", "")
     (piped / "stanza").unlink()
     os.mkfifo(piped / "stanza")
-    (volume(tmp_path, "h", "") / "stanza").write_bytes(b"\xff")
-    ours = agent(tmp_path)
+    (make_volume(tmp_path, "h", "") / "stanza").write_bytes(b"\xff")
+    ours = agent_of(tmp_path)
     ours.find()
     assert [(name, one.stanza) for name, one in ours.volumes.items()] == [("a", STANZA)]
 
@@ -263,17 +261,17 @@ def test_only_volumes_that_name_a_stanza_are_backed_up(tmp_path: Path) -> None:
 def test_what_is_due(
     tmp_path: Path, base: bool, running: bool, seen: float, backed_up: list[tuple[str, float]] | None, expected: str | None
 ) -> None:
-    path, now = volume(tmp_path, "a", STANZA), 1.7e9 + 1
+    path, now = make_volume(tmp_path, "a", STANZA), 1.7e9 + 1
     if running:
         (path / "data" / "postmaster.pid").touch()
-    one = backup_agent.Volume(path, STANZA, now - seen)
+    one = volume.Volume(path, STANZA, now - seen)
     one.backups = None if backed_up is None else backups(*backed_up)
-    assert agent(tmp_path, base).due(one, now) == expected
+    assert agent_of(tmp_path, base).due(one, now) == expected
 
 
 def test_an_order_is_carried_out_once(tmp_path: Path) -> None:
-    path, ours = volume(tmp_path, "a", STANZA), agent(tmp_path)
-    one = backup_agent.Volume(path, STANZA, 0.0, backups=[])
+    path, ours = make_volume(tmp_path, "a", STANZA), agent_of(tmp_path)
+    one = volume.Volume(path, STANZA, 0.0, backups=[])
     (path / "order").write_text("0123456789ab incr 0/1A2B3C")
     ours.look_at_order(one, [])
     ours.look_at_order(one, [])
@@ -284,15 +282,15 @@ def test_an_order_is_carried_out_once(tmp_path: Path) -> None:
     ours.look_at_order(one, [])
     assert ours.waiting.qsize() == 0
     # After a restart of the agent, a backup that is younger than the order is its backup.
-    again = backup_agent.Volume(path, STANZA, 0.0, backups=[])
+    again = volume.Volume(path, STANZA, 0.0, backups=[])
     ours.look_at_order(again, backups(("incr", (path / "order").stat().st_mtime + 1)))
     assert ours.waiting.qsize() == 0
     assert "0123456789ab" in again.orders
 
 
 def test_an_order_for_the_log_waits_for_its_files(tmp_path: Path) -> None:
-    path, ours = volume(tmp_path, "a", STANZA), agent(tmp_path)
-    one = backup_agent.Volume(path, STANZA, 0.0, backups=[], pending=1)
+    path, ours = make_volume(tmp_path, "a", STANZA), agent_of(tmp_path)
+    one = volume.Volume(path, STANZA, 0.0, backups=[], pending=1)
     (path / "order").write_text("0123456789ab wal 0/1A2B3C\n")
     ours.look_at_order(one, [])
     assert one.orders == {}
@@ -302,31 +300,31 @@ def test_an_order_for_the_log_waits_for_its_files(tmp_path: Path) -> None:
 
 
 def test_after_a_gap_in_the_log_an_order_is_a_full_backup(tmp_path: Path) -> None:
-    path, ours = volume(tmp_path, "a", STANZA), agent(tmp_path, base=False)
+    path, ours = make_volume(tmp_path, "a", STANZA), agent_of(tmp_path, base=False)
     (path / "order").write_text("0123456789ab incr 0/1A2B3C")
-    ours.look_at_order(backup_agent.Volume(path, STANZA, 0.0, backups=[]), [])
+    ours.look_at_order(volume.Volume(path, STANZA, 0.0, backups=[]), [])
     assert ours.waiting.get()[1] == "full"
 
 
 def test_a_directory_with_a_symbolic_link_is_not_backed_up(tmp_path: Path) -> None:
-    path = volume(tmp_path, "a", STANZA)
-    assert backup_agent.find_link(path / "data") == ""
+    path = make_volume(tmp_path, "a", STANZA)
+    assert volume.find_link(path / "data") == ""
     (path / "data" / "pg_wal" / "here").symlink_to("/etc")
-    assert backup_agent.find_link(path / "data") == str(path / "data" / "pg_wal" / "here")
-    repository = backup_agent.Repository(tmp_path / "none.conf", tmp_path, "here")
-    with pytest.raises(backup_agent.Failed, match="is a symbolic link"):
-        repository.back_up(backup_agent.Volume(path, STANZA, 0.0), "full")
+    assert volume.find_link(path / "data") == str(path / "data" / "pg_wal" / "here")
+    ours = repository.Repository(tmp_path / "none.conf", tmp_path, "here")
+    with pytest.raises(repository.Failed, match="is a symbolic link"):
+        ours.back_up(volume.Volume(path, STANZA, 0.0), "full")
 
 
 def test_one_volume_does_not_keep_the_others_from_being_archived(tmp_path: Path) -> None:
     for name, stanza in {"a": STANZA, "b": "pg17-ba9876543210"}.items():
-        path = volume(tmp_path, name, stanza)
+        path = make_volume(tmp_path, name, stanza)
         (path / "data" / "pg_wal" / "archive_status" / "000000010000000000000001.ready").touch()
     status = tmp_path / "a" / "data" / "pg_wal" / "archive_status"
     (status / "000000010000000000000001.ready").unlink()
     status.rmdir()
     status.touch()
-    ours = agent(tmp_path)
+    ours = agent_of(tmp_path)
     ours.look_at_all()
     ours.archivers.shutdown()
     assert ours.repository.taken == ["000000010000000000000001"]

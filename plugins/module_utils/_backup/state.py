@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads what the nodes' backup agents say of the databases. roles/backup/files/backup_agent.py writes them into a file."""
+"""Reads what the nodes' backup agents say of the databases. roles/backup/files/agent.py writes them into a file."""
 
 from __future__ import annotations
 
