@@ -36,7 +36,9 @@ options:
     choices: [begin, finish]
     required: true
   source:
-    description: For V(begin), the database whose backup is restored.
+    description:
+      - For V(begin), the database whose backup is restored. If the environment has no such database, O(records_job) looks for it in
+        the repository. There, the volume of an erased database can be named, too.
     type: str
     default: ""
   at:
@@ -50,7 +52,7 @@ options:
     type: dict
     default: {}
   images:
-    description: For V(finish), the image of each major version.
+    description: The image of each major version.
     type: dict
     default: {}
   defaults:
@@ -63,6 +65,10 @@ options:
     default: ""
   recovery_job:
     description: For V(finish), the job that restores the data, as HCL.
+    type: str
+    default: ""
+  records_job:
+    description: For V(begin), the job that reads the records of databases from the repository, as HCL.
     type: str
     default: ""
   wait_timeout:

@@ -258,6 +258,11 @@ VERBS: dict[str, Verb] = {
     "purge": Verb(
         "Destroy databases and erase them", (*SOME, CONFIRM), needs=OF_SOME, awx=Awx(needed=("confirm",)), words=("erase", "wipe")
     ),
+    "recover": Verb(
+        "Recover the databases of a lost environment",
+        (Option("db", "One name, several with commas between them, or a list.", without="all that are lost"),),
+        words=("disaster", "rebuild"),
+    ),
     "restart": Verb("Restart databases", SOME, needs=OF_SOME, words=("reboot",)),
     "restore": Verb(
         "Restore a database",
@@ -274,7 +279,7 @@ VERBS: dict[str, Verb] = {
         keys=True,
         key_defaults={key: "as the source has it" for key in OPTIONS if key not in NOT_COPIED},
         awx=Awx(needed=("db", "from")),
-        words=("recover", "rewind"),
+        words=("rewind",),
     ),
     "rotate": Verb(
         "Give databases new passwords",

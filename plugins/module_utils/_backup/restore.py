@@ -17,7 +17,13 @@ from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils._backup.moment import read_moment, shown
 from ansible_collections.infinite.databases.plugins.module_utils._backup.order import Orders, refusal
-from ansible_collections.infinite.databases.plugins.module_utils._backup.state import JOB, read_states
+from ansible_collections.infinite.databases.plugins.module_utils._backup.records import (
+    find_saved,
+    is_directory,
+    read_repository,
+    read_saved,
+)
+from ansible_collections.infinite.databases.plugins.module_utils._backup.state import read_states
 from ansible_collections.infinite.databases.plugins.module_utils._database.description import job_variables
 from ansible_collections.infinite.databases.plugins.module_utils._database.keys import NOT_COPIED
 from ansible_collections.infinite.databases.plugins.module_utils._database.record import (
@@ -39,7 +45,7 @@ from ansible_collections.infinite.databases.plugins.module_utils._nomad.job_wait
 )
 from ansible_collections.infinite.databases.plugins.module_utils._nomad.task_log import TaskLog
 from ansible_collections.infinite.databases.plugins.module_utils._transfer.lock import JOB_PREFIX, Lock, interruptible, locked
-from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, JobFailed, NomadNotFound
+from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, JobFailed
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 TASK = "recovery"
@@ -60,6 +66,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "defaults": {"type": "dict", "default": {}},
     "domain": {"type": "str", "default": ""},
     "recovery_job": {"type": "str", "default": ""},
+    "records_job": {"type": "str", "default": ""},
     "wait_timeout": {"type": "float", "default": 86400},
 }
 
@@ -90,6 +97,16 @@ def renames(source: str, name: str) -> list[str]:
     return [f"{old}:{new}" for old, new in pairs if old != new]
 
 
+def find_erased(client: NomadClient, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a database that is gone, from the repository."""
+    source = params["source"]
+    if params["records_job"]:
+        if found := find_saved(read_saved(client, params["records_job"], params["images"]), source):
+            return found
+        raise InvalidInput(f"{source}: there is no such database, and no backup of one; see `list` for the names there are")
+    raise InvalidInput(f"{source}: there is no such database; see `list` for the names there are")
+
+
 def begin(client: NomadClient, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     name, source = params["name"], params["source"]
     now = datetime.now(UTC)
@@ -97,9 +114,7 @@ def begin(client: NomadClient, params: Mapping[str, Any], check_mode: bool) -> d
         moment = read_moment(params["at"], now)
     except ValueError as error:
         raise InvalidInput(f"at: {error}") from None
-    record = find_record(client, source)
-    if record is None:
-        raise InvalidInput(f"{source}: there is no such database; see `list` for the names there are")
+    record = find_record(client, source) or find_erased(client, params)
     target = find_record(client, name)
     if target and not target["restore"]:
         raise InvalidInput(f"{name}: a database of this name exists; restore under another name, or purge it first")
@@ -142,15 +157,18 @@ def await_job(client: NomadClient, lock: Lock, job: str, seconds: float) -> Verd
             return verdict
 
 
-def recover(client: NomadClient, params: Mapping[str, Any], record: Mapping[str, Any], repository: Mapping[str, str]) -> str:
-    """Run the job, and return the time of the last transaction. A restore is a transfer: see lock.py for what ends a killed one."""
+def restore_data(client: NomadClient, params: Mapping[str, Any], record: Mapping[str, Any], repository: Mapping[str, str]) -> str:
+    """Restore into the record's volume what the record says. Return the time of the last transaction.
+
+    A restore is a transfer: see lock.py for what ends an interrupted one.
+    """
     name, asked = record["name"], record["restore"]
     job = f"{JOB_PREFIX}{name}_{secrets.token_hex(4)}"
     variables = job_variables(record, params["defaults"], params["images"], params["domain"], client.namespace)
     own = {"id": job, "name": name, "renames": renames(asked["source"], name)}
     own |= {key: asked[key] for key in ("stanza", "at", "source", "reach")}
     own |= {key: variables[key] for key in ("namespace", "image", "volume", "version", "memory", "memory_max", "settings")}
-    own["directory"] = "repo1-type=posix" in repository["pgbackrest"]
+    own["directory"] = is_directory(repository)
     specification = parse_job(client, params["recovery_job"], own)
     with locked(client, name, job) as lock:
         client.variables.write(WANTED + job, repository)
@@ -171,12 +189,9 @@ def finish(client: NomadClient, params: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidInput(f"{name}: it was ended by another run meanwhile")
     if record["restore"] != params["restore"]:
         raise InvalidInput(f"{name}: another run restores it, or has restored it; see `info` for what it has")
-    try:
-        repository = client.variables.read(WANTED + JOB)["Items"]
-    except NomadNotFound:
-        raise InvalidInput("This environment has no repository for backups; see docs/backup.md") from None
+    repository = read_repository(client)
     with interruptible(name):
-        until = recover(client, params, record, repository)
+        until = restore_data(client, params, record, repository)
         change(client, record, lambda now: dict(now) | {"restore": {}})
     return {"until": until, "seconds": round(time.monotonic() - started, 1)}
 

@@ -69,6 +69,8 @@ def alarm(state: Mapping[str, Any] | None, now: float) -> str:
         return f"its log has not been archived for {_minutes(now - state['pending_since'])}: {why}"
     if state["backup_error"]:
         return f"its backup failed: {state['backup_error']}"
+    if state.get("record_error"):
+        return f"its record could not be copied into the repository: {state['record_error']}"
     # A database that does not run has nothing new. A backup may wait for others, and takes its time.
     period = state["schedule"]["differential"]
     newest = state["backups"][-1]["stop"] if state["backups"] else state["seen"]

@@ -73,12 +73,16 @@ def merge_spec(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, A
 
 
 class Claims:
-    """The records of one namespace."""
+    """The records of one namespace. ``known`` has, for some names, parts of their new records, such as ``restore``."""
 
     def __init__(
-        self, client: NomadClient, pool: Pool, defaults: Mapping[str, Any], restore: Mapping[str, Any] | None = None
+        self,
+        client: NomadClient,
+        pool: Pool,
+        defaults: Mapping[str, Any],
+        known: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.client, self.pool, self.defaults, self.restore = client, pool, defaults, dict(restore or {})
+        self.client, self.pool, self.defaults, self.known = client, pool, defaults, known or {}
         # For each variable the index of its last change.
         self.indices = {stub["Path"]: stub["ModifyIndex"] for stub in client.variables.list()}
 
@@ -129,8 +133,8 @@ class Claims:
             "version": asked["version"],
             "volume": volume.name,
             "spec": merge_spec({}, asked),
-            "restore": self.restore,
             "created": True,
+            **self.known.get(asked["name"], {}),
         }
         try:
             index = self.write(record, 0)
@@ -232,10 +236,11 @@ def changed_trial(record: Mapping[str, Any], spec: Mapping[str, Any], keep: bool
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     client = NomadClient(params)
-    claims = Claims(client, Pool(client, params["images"], params["pool_job"]), params["defaults"], params["restore"])
     databases: list[dict[str, Any]] = params["databases"]
-    known = [one["name"] for one in databases if claims.exists(one["name"])]
-    records = {record["name"]: record for record in values(client.map(claims.read, known))}
+    known = {one["name"]: {"restore": params["restore"]} for one in databases}
+    claims = Claims(client, Pool(client, params["images"], params["pool_job"]), params["defaults"], known)
+    existing = [one["name"] for one in databases if claims.exists(one["name"])]
+    records = {record["name"]: record for record in values(client.map(claims.read, existing))}
     gone = [one["name"] for one in databases if one["name"] not in records]
     if params["existing"] and gone:
         raise InvalidInput(f"{', '.join(gone)}: erased by another run meanwhile; provision it again")

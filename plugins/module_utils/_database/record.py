@@ -86,10 +86,8 @@ def wanted(record: Mapping[str, Any]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def read_record(client: NomadClient, name: str) -> dict[str, Any]:
-    """Return a database's record, or raise NomadNotFound if there is no such database."""
-    variable = client.variables.read(RECORDS + name)
-    items = variable["Items"]
+def read_items(name: str, items: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the items of a record's variable say."""
     logins = json.loads(items["logins"])
     return {
         "name": name,
@@ -111,6 +109,13 @@ def read_record(client: NomadClient, name: str) -> dict[str, Any]:
         "restore": json.loads(items.get("restore", "{}")),
         # When the ttl was renewed, in seconds since 1970; 0 if the ttl counts from the creation.
         "renewed": int(items.get("renewed", 0)),
+    }
+
+
+def read_record(client: NomadClient, name: str) -> dict[str, Any]:
+    """Return a database's record, or raise NomadNotFound if there is no such database."""
+    variable = client.variables.read(RECORDS + name)
+    return read_items(name, variable["Items"]) | {
         "index": variable["ModifyIndex"],
         # Nanoseconds. https://developer.hashicorp.com/nomad/api-docs/variables/variables
         "created_at": variable["CreateTime"] // 1_000_000_000,

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from records import Records
 from repository import Repository
 from volume import Volume, read_stanza
 
@@ -33,6 +34,8 @@ STATE_SECONDS = 5.0
 ARCHIVERS = 4
 # A database gets its first backup after this many seconds, so that no backup competes with a run that makes many databases.
 FIRST_SECONDS = 30.0
+# Seconds between two looks at the databases' records.
+RECORDS_SECONDS = 5.0
 # Seconds before a command that failed is tried again.
 RETRY_SECONDS = 10.0
 RETRY_BACKUP_SECONDS = 300.0
@@ -168,6 +171,19 @@ class Agent:
         while True:
             self.back_up(*self.waiting.get())
 
+    def copy_records(self) -> None:
+        records, last = Records(self.repository), ""
+        while True:
+            try:
+                records.copy(self.volumes)
+                problem = ""
+            except (OSError, ValueError) as error:
+                problem = f"the databases' records could not be copied: {error}"
+            if problem != last:
+                say(problem or "the databases' records are copied again")
+            last = problem
+            time.sleep(RECORDS_SECONDS)
+
     def write(self) -> None:
         stanzas = {one.stanza: one.told() for one in self.volumes.values()}
         if stanzas != self.written[0] or time.monotonic() - self.written[1] >= STATE_SECONDS:
@@ -178,7 +194,8 @@ class Agent:
             self.written = (stanzas, time.monotonic())
 
     def run(self) -> None:
-        threading.Thread(target=self.work, daemon=True).start()
+        for task in (self.work, self.copy_records):
+            threading.Thread(target=task, daemon=True).start()
         last = ""
         while True:
             if (problem := self.look_at_all()) != last:

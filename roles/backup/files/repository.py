@@ -29,6 +29,11 @@ def reason(text: str, status: int) -> str:
     return words + (f" {code[1]}" if code else "")
 
 
+# The copy of a database's record, in its stanza's archive. pgBackRest encrypts files with this ending with the repository's passphrase;
+# all others have keys of their own.
+RECORD = "archive/{}/record.archive.info"
+
+
 class Repository:
     """Runs pgBackRest for one volume at a time."""
 
@@ -36,9 +41,12 @@ class Repository:
         self.config, self.seen, self.name = config, seen, name
 
     def run(self, volume: Volume, *arguments: str, seconds: float | None = None) -> str:
-        command = ["pgbackrest", f"--config={self.config}", f"--stanza={volume.stanza}", *arguments]
+        return self.call(f"--stanza={volume.stanza}", *arguments, seconds=seconds)
+
+    def call(self, *arguments: str, seconds: float | None = None, given: str | None = None) -> str:
+        command = ["pgbackrest", f"--config={self.config}", *arguments]
         try:
-            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds)
+            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds, input=given)
         except subprocess.TimeoutExpired:
             raise Failed(f"pgbackrest {arguments[-1]} did not end within {seconds:g} s") from None
         if done.returncode != 0:
@@ -81,6 +89,13 @@ class Repository:
     def backups(self, volume: Volume) -> list[dict[str, Any]]:
         """Return the backups that the repository has, oldest first."""
         return read_backups(json.loads(self.run(volume, "--output=json", "info", seconds=120)))
+
+    def write_record(self, stanza: str, record: Mapping[str, Any]) -> None:
+        self.call("repo-put", RECORD.format(stanza), seconds=120, given=json.dumps(record))
+
+    def read_record(self, stanza: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.call("repo-get", RECORD.format(stanza), seconds=120))
+        return found
 
 
 def read_backups(told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

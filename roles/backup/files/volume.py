@@ -88,6 +88,7 @@ class Volume:
     pending_since: float | None = None
     archive_error: str = ""
     backup_error: str = ""
+    record_error: str = ""
     # The order that is under way, and the last ones that are done: {id: {"error": text, "reach": position in the log}}.
     order: str = ""
     orders: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -143,6 +144,6 @@ class Volume:
 
     def told(self) -> dict[str, Any]:
         """Return what the state says of the database, in a form that no later change of this volume changes."""
-        names = ("seen", "backups", "archived", "pending", "pending_since", "archive_error", "backup_error")
+        names = ("seen", "backups", "archived", "pending", "pending_since", "archive_error", "backup_error", "record_error")
         more = {"pending_bytes": self.pending * SEGMENT, "running": self.is_running, "orders": dict(self.orders)}
         return {name: getattr(self, name) for name in names} | more

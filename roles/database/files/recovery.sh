@@ -82,12 +82,12 @@ SELECT format('ALTER ROLE %I RENAME TO %I', split_part(pair, ':', 1), split_part
 SELECT format('ALTER DATABASE %I RENAME TO %I', :'from', :'to') FROM pg_database WHERE datname = :'from' AND :'from' <> :'to' \gexec
 SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', datname) FROM pg_database WHERE datname = :'to' AND NOT datallowconn \gexec
 \connect :"to"
--- Jobs of pg_cron would do their work a second time. The extension's library, which its trigger calls, is not loaded.
+-- In a copy, jobs of pg_cron would do their work a second time. The extension's library, which its trigger calls, is not loaded.
 SET session_replication_role = replica;
 SELECT format('UPDATE cron.job SET active = false, database = replace(database, %L, %L), username = coalesce(
     (SELECT split_part(pair, '':'', 2) FROM unnest(string_to_array(%L, '' '')) AS pair WHERE split_part(pair, '':'', 1) = username), username)',
     :'from', :'to', :'renames') FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
- WHERE nspname = 'cron' AND relname = 'job' \gexec
+ WHERE nspname = 'cron' AND relname = 'job' AND :'from' <> :'to' \gexec
 SQL
 pg_ctl stop --silent --wait --mode=fast --timeout=3600 > /dev/null 2>&1 || fail "$(tail -5 /tmp/log)"
 rm -rf spool postgresql.conf
