@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Reads the copies of records that the repository has. The backup agents write them (roles/backup/files/records.py).
 
-A copy outlives its database, and Nomad: ``{"name", "items", "created", "erased", "written"}``. ``items`` is the Nomad variable of the
-record, with the passwords; the others but the name are seconds since 1970, and ``erased`` is 0 if the database was not erased.
+A copy outlives its database, and Nomad: ``{"name", "items", "created", "erased", "written"}``. ``items`` is the Nomad variable of
+the record, with the passwords. The last three are seconds since 1970; ``erased`` is 0 if the database was not erased.
 """
 
 from __future__ import annotations

@@ -13,14 +13,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils._backup.records import read_repository, read_saved
+from ansible_collections.infinite.databases.plugins.module_utils._backup.records import newest, read_repository, read_saved
 from ansible_collections.infinite.databases.plugins.module_utils._backup.restore import restore_data
 from ansible_collections.infinite.databases.plugins.module_utils._database.checks import check_names
 from ansible_collections.infinite.databases.plugins.module_utils._database.claim import Claims
 from ansible_collections.infinite.databases.plugins.module_utils._database.prepared_volumes import Pool
 from ansible_collections.infinite.databases.plugins.module_utils._database.record import change
 from ansible_collections.infinite.databases.plugins.module_utils._database.select import read_all
-from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import CONNECTION_SPEC, NomadClient, values
+from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import CONNECTION_SPEC, NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils._transfer.lock import interruptible
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Copies the records of this node's databases into the repository, so that they outlive Nomad's servers.
 
-A record is a Nomad variable: a database's description, its volume and its passwords. Its copy lies beside the archive of the database's
-stanza, and is removed with it. The copy is made again when the record changes. When a database is erased, its copy is kept, and says so.
+A record is a Nomad variable: a database's description, its volume and its passwords. Its copy lies beside the archived log of the
+database, and is removed with it. The copy is made again when the record changes. When a database is erased, its copy stays, and
+says so.
 https://developer.hashicorp.com/nomad/api-docs/task-api
 """
 
@@ -17,7 +18,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from repository import Repository
 from volume import Volume, read_file
@@ -58,50 +59,60 @@ def ask_nomad(path: str, **parameters: str) -> Any:
     return json.loads(body)
 
 
+class Copied(NamedTuple):
+    """The name of a database, the index of its record, and its control file, with which the copy can be written again."""
+
+    name: str
+    index: int
+    control: bytes
+
+
 class Records:
     def __init__(self, repository: Repository, ask: Callable[..., Any] = ask_nomad) -> None:
         self.repository, self.ask = repository, ask
-        # For each stanza the name of its database, and the index of the record that the repository has.
-        self.copied: dict[str, tuple[str, int]] = {}
+        # What the repository has, by stanzas.
+        self.copied: dict[str, Copied] = {}
 
     def copy(self, volumes: Mapping[str, Volume]) -> None:
         """Copy what has changed. Raise OSError for what cannot be known; what cannot be written is told at its volume."""
         present = {volume.stanza: volume for volume in volumes.values() if volume.ready}
         indices = {stub["Path"].removeprefix(PREFIX): stub["ModifyIndex"] for stub in self.ask("vars", prefix=PREFIX)}
-        for stanza, volume in present.items():
+        for volume in present.values():
             try:
-                self._copy_one(stanza, read_file(volume.path / "database"), indices)
+                self._copy_one(volume, read_file(volume.path / "database"), indices)
                 volume.record_error = ""
             except FileNotFoundError:
-                # The database has not started yet.
+                # The database has not started yet, or is being erased.
                 continue
             except (OSError, ValueError) as error:
                 volume.record_error = str(error)
         for stanza in [stanza for stanza in self.copied if stanza not in present]:
             self._look_for_erased(stanza, indices)
 
-    def _copy_one(self, stanza: str, name: str, indices: Mapping[str, int]) -> None:
-        if name not in indices or self.copied.get(stanza) == (name, indices[name]):
+    def _copy_one(self, volume: Volume, name: str, indices: Mapping[str, int]) -> None:
+        known = self.copied.get(volume.stanza)
+        if name not in indices or (known and known[:2] == (name, indices[name])):
             return
         variable = self._read(name)
         # Whoever has broken into a database's container can name another database in this file.
-        if variable is None or variable["Items"]["volume"] != stanza:
+        if variable is None or variable["Items"]["volume"] != volume.stanza:
             return
         copy = {"name": name, "items": variable["Items"], "created": variable["CreateTime"] / 1e9, "erased": 0}
-        self.repository.write_record(stanza, copy | {"written": time.time()})
-        self.copied[stanza] = name, variable["ModifyIndex"]
+        control = volume.read_control()
+        self.repository.write_record(volume.stanza, control, copy | {"written": time.time()})
+        self.copied[volume.stanza] = Copied(name, variable["ModifyIndex"], control)
 
     def _look_for_erased(self, stanza: str, indices: Mapping[str, int]) -> None:
         """The volume is gone, or its database is left out of the backups. Only in the first case the record is gone, too."""
-        name, index = self.copied[stanza]
-        if indices.get(name) == index:
+        known = self.copied[stanza]
+        if indices.get(known.name) == known.index:
             return
-        variable = self._read(name)
+        variable = self._read(known.name)
         if variable is not None and variable["Items"]["volume"] == stanza:
-            self.copied[stanza] = name, variable["ModifyIndex"]
+            self.copied[stanza] = known._replace(index=variable["ModifyIndex"])
             return
         copy = self.repository.read_record(stanza)
-        self.repository.write_record(stanza, copy | {"written": time.time(), "erased": time.time()})
+        self.repository.write_record(stanza, known.control, copy | {"written": time.time(), "erased": time.time()})
         del self.copied[stanza]
 
     def _read(self, name: str) -> dict[str, Any] | None:

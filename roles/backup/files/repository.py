@@ -7,11 +7,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from volume import Volume, find_link
+
+# The file in a stanza's archive. records.sh reads it, too.
+RECORD = "record"
 
 
 class Failed(OSError):
@@ -29,11 +33,6 @@ def reason(text: str, status: int) -> str:
     return words + (f" {code[1]}" if code else "")
 
 
-# The copy of a database's record, in its stanza's archive. pgBackRest encrypts files with this ending with the repository's passphrase;
-# all others have keys of their own.
-RECORD = "archive/{}/record.archive.info"
-
-
 class Repository:
     """Runs pgBackRest for one volume at a time."""
 
@@ -43,10 +42,10 @@ class Repository:
     def run(self, volume: Volume, *arguments: str, seconds: float | None = None) -> str:
         return self.call(f"--stanza={volume.stanza}", *arguments, seconds=seconds)
 
-    def call(self, *arguments: str, seconds: float | None = None, given: str | None = None) -> str:
+    def call(self, *arguments: str, seconds: float | None = None) -> str:
         command = ["pgbackrest", f"--config={self.config}", *arguments]
         try:
-            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds, input=given)
+            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds)
         except subprocess.TimeoutExpired:
             raise Failed(f"pgbackrest {arguments[-1]} did not end within {seconds:g} s") from None
         if done.returncode != 0:
@@ -90,11 +89,22 @@ class Repository:
         """Return the backups that the repository has, oldest first."""
         return read_backups(json.loads(self.run(volume, "--output=json", "info", seconds=120)))
 
-    def write_record(self, stanza: str, record: Mapping[str, Any]) -> None:
-        self.call("repo-put", RECORD.format(stanza), seconds=120, given=json.dumps(record))
+    def write_record(self, stanza: str, control: bytes, record: Mapping[str, Any]) -> None:
+        """Write the copy of a database's record beside its log: pgBackRest archives files of any name, and encrypts them.
+
+        It recognizes the stanza by the server's control file. The volume may be gone, so the file is in a directory of its own.
+        """
+        with tempfile.TemporaryDirectory() as directory:
+            (Path(directory) / "global").mkdir()
+            (Path(directory) / "global" / "pg_control").write_bytes(control)
+            file = Path(directory) / RECORD
+            file.write_text(json.dumps(record), encoding="ascii")
+            place = (f"--stanza={stanza}", f"--pg1-path={directory}", "--no-archive-async")
+            self.call(*place, "archive-push", str(file), seconds=120)
 
     def read_record(self, stanza: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.call("repo-get", RECORD.format(stanza), seconds=120))
+        version = stanza.removeprefix("pg").partition("-")[0]
+        found: dict[str, Any] = json.loads(self.call("repo-get", f"archive/{stanza}/{version}-1/{RECORD}", seconds=120))
         return found
 
 

@@ -29,19 +29,25 @@ from typing import Any, NamedTuple
 SEGMENT = 16 * 1024 * 1024
 # The longest file of a volume that is read, and how many finished orders are told.
 FILE_BYTES = 200
+CONTROL_BYTES = 8192
 ORDERS = 20
 # A stanza has the name of its volume.
 STANZA = re.compile(r"pg[0-9]{1,2}-[0-9a-f]{12}")
 ORDER = re.compile(r"([0-9a-f]{12}) (full|diff|incr|wal) ([0-9A-F]+/[0-9A-F]+)")
 
 
-def read_file(path: Path) -> str:
-    """Return the content of a small regular file. Raise OSError for anything else, and ValueError if it is no text."""
+def read_bytes(path: Path, count: int) -> bytes:
+    """Return the first bytes of a regular file. Raise OSError for anything else."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{path} is no regular file")
-        return file.read(FILE_BYTES).decode("ascii").strip()
+        return file.read(count)
+
+
+def read_file(path: Path) -> str:
+    """Return the content of a small regular file. Raise OSError for anything else, and ValueError if it is no text."""
+    return read_bytes(path, FILE_BYTES).decode("ascii").strip()
 
 
 def find_link(directory: Path) -> str:
@@ -114,6 +120,10 @@ class Volume:
                     with suppress(FileNotFoundError):
                         found[name] = entry.stat(follow_symlinks=False).st_mtime
         return found
+
+    def read_control(self) -> bytes:
+        """Return the control file. https://www.postgresql.org/docs/current/storage-file-layout.html"""
+        return read_bytes(self.path / "data" / "global" / "pg_control", CONTROL_BYTES)
 
     def read_order(self) -> Order | None:
         path = self.path / "order"

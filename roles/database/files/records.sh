@@ -17,9 +17,11 @@ pgbackrest repo-ls archive > /tmp/stanzas 2> /tmp/problem || fail "$(cat /tmp/st
 printf '[' > records.new
 between=
 while read -r stanza; do
+    version=${stanza#pg}
+    version=${version%%-*}
     # The status 1 means that the stanza has no copy of a record: its database was made before there were copies.
     status=0
-    pgbackrest --ignore-missing repo-get "archive/$stanza/record.archive.info" < /dev/null > /tmp/record 2> /tmp/problem || status=$?
+    pgbackrest --ignore-missing repo-get "archive/$stanza/$version-1/record" < /dev/null > /tmp/record 2> /tmp/problem || status=$?
     if [ "$status" = 0 ]; then
         printf '%s' "$between" >> records.new
         cat /tmp/record >> records.new

@@ -22,7 +22,7 @@ from tests.support.environments import Environment
 from tests.support.examples import examples
 from tests.support.nodes import Cluster, on
 from tests.support.s3 import S3
-from tests.support.user import PREFIX
+from tests.support.user import PREFIX, Done
 
 ENVIRONMENT = Environment("backups-4", backups=True)
 SOURCE, NOON, LATEST, AGAIN = (PREFIX + name for name in ("backed-up", "noon", "latest", "again"))
@@ -43,6 +43,13 @@ def of(source: str, name: str, **extra: Any) -> dict[str, Any]:
 
 def now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
+
+
+def label(done: Done) -> str:
+    """Return pgBackRest's name of the backup that was taken: that of the full backup, and after it that of one which is based on it."""
+    found = re.search(r": \w+ backup ([0-9FDI_-]+),", done.out)
+    assert found
+    return found[1]
 
 
 @pytest.fixture(scope="module")
