@@ -108,7 +108,8 @@ def restore_all(client: NomadClient, params: Mapping[str, Any], names: Collectio
         began = time.monotonic()
         until = restore_data(client, params, record, repository)
         change(client, record, lambda now: dict(now) | {"restore": {}})
-        return f"{record['name']}: recovered (last transaction: {until}), in {time.monotonic() - began:.0f} s"
+        former, took = record["restore"]["stanza"], time.monotonic() - began
+        return f"{record['name']}: recovered from {former} (last transaction: {until}), in {took:.0f} s"
 
     with interruptible(f"{len(names)} databases"):
         outcomes = client.map(restore, read_all(client, names).values())

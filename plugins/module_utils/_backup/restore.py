@@ -122,7 +122,9 @@ def begin(client: NomadClient, params: Mapping[str, Any], check_mode: bool) -> d
     check_moment(source, moment, state)
     is_running = bool(running_allocs(client, [source])[source])
     reach, note = "", ""
-    if why := refusal(record | {"destroyed": 0}, state, is_running, time.time()):
+    if record.get("erased"):
+        note = f"{source} was erased at {shown(datetime.fromtimestamp(record['erased'], UTC))}"
+    elif why := refusal(record | {"destroyed": 0}, state, is_running, time.time()):
         # A server that was stopped has had its log archived, unless its node's agent still waits.
         if is_running or state is None or state["pending"]:
             note = f"{source}: {why}. So commits that were not archived yet are missing"

@@ -153,6 +153,7 @@ def test_a_zone_by_its_id_has_to_fit_as_well(user: Ec2User, kind: str, domain: s
     assert made_nothing(user, run)
 
 
+@pytest.mark.slow
 def test_several_hosts_in_a_named_subnet_from_the_packer_image(user: Ec2User) -> None:
     default = user.ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
     named = [{"ResourceType": "subnet", "Tags": [{"Key": "Name", "Value": "databases"}]}]

@@ -15,6 +15,7 @@ from tests.support.aws.ec2_user import REGION, Ec2User
 if TYPE_CHECKING:
     from tests.support.aws.server import Aws
 
+pytestmark = pytest.mark.slow
 ENVIRONMENT = {"Key": "infinite_environment", "Value": "aws"}
 
 

@@ -46,7 +46,7 @@ def now() -> str:
 
 
 def label(done: Done) -> str:
-    """Return pgBackRest's name of the backup that was taken: that of the full backup, and after it that of one which is based on it."""
+    """Return pgBackRest's name of the backup that was taken, which begins with the name of the full backup that it is based on."""
     found = re.search(r": \w+ backup ([0-9FDI_-]+),", done.out)
     assert found
     return found[1]
@@ -137,7 +137,7 @@ def test_a_copy_is_backed_up_and_restored_itself(user: Cluster, source: str) -> 
         ({"at": "2100-01-01 12:00"}, "at: 2100-01-01 12:00:00 UTC is in the future"),
         ({"at": "2020-01-01"}, f"{SOURCE}: 2020-01-01 00:00:00 UTC is before its first backup, which was finished at 20"),
         ({"at": "noon"}, "at: 'noon' is not a moment such as `10 minutes ago`"),
-        ({"from": f"{PREFIX}nobody"}, f"{PREFIX}nobody: there is no such database; see `list` for the names there are"),
+        ({"from": f"{PREFIX}nobody"}, f"{PREFIX}nobody: there is no such database, and no backup of one; see `list`"),
         ({"db": LATEST}, f"{LATEST}: a database of this name exists; restore under another name, or purge it first"),
         ({"from": ""}, "One new database is restored from one other: give both"),
     ],
