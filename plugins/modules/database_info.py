@@ -94,6 +94,11 @@ databases:
           description: The backups, oldest first, as M(infinite.databases.database_backup) returns one.
           type: list
           elements: dict
+        newest:
+          description: >-
+            The last moment that can be restored if its node is lost now, in seconds since 1970; none if there is no backup. While
+            the node is there, any moment until now can be restored.
+          type: int
         pending:
           description: Bytes of the write-ahead log that wait to be archived; none if no agent knows the database.
           type: int

@@ -169,7 +169,7 @@ VERBS: dict[str, Verb] = {
     ),
     "drift": Verb(
         "Find what differs and put it right",
-        (Option("fail_if_differs", "Whether to fail if something differed.", flag=True),),
+        (Option("fail_if_differs", "Whether to fail if something differed, or if a database's backups have an alarm.", flag=True),),
         awx=Awx(scheduled=True),
     ),
     "env": Verb("Show a database's environment variables", (DB, ROLE, MASKED), needs=OF_ONE, awx=Awx(decided={"masked": True})),

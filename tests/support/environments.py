@@ -52,6 +52,10 @@ class Environment:
         return 17432 + self.number
 
     @property
+    def web_port(self) -> int:
+        return self.port + 100
+
+    @property
     def network(self) -> str:
         """What its addresses begin with."""
         return f"172.30.{60 + self.number}"
@@ -80,7 +84,7 @@ class Environment:
             "environment_name": self.name,
             "environment_domain": f"{self.name}.localhost",
             "environment_port": self.port,
-            "environment_web_port": self.port + 100,
+            "environment_web_port": self.web_port,
             "admin_cidrs": [f"{self.network}.0/24"],
             "local_node_network": self.node,
             "local_node_subnet": f"{self.network}.0/24",

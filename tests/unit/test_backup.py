@@ -104,6 +104,45 @@ def test_a_database_that_no_agent_knows_is_an_alarm() -> None:
     assert state.summary(None, False, 1e9)["alarm"] == ""
 
 
+def record(**given: Any) -> dict[str, Any]:
+    return {"volume": STANZA, "spec": {}, "destroyed": 0, "erasing": False, "restore": {}, "created_at": 1e9 - DAY} | given
+
+
+@pytest.mark.parametrize(
+    ("known", "given", "expected"),
+    [
+        (False, {}, True),
+        (False, {"created_at": 1e9 - 30}, False),
+        (False, {"restore": {"source": "other"}}, False),
+        (False, {"spec": {"backup": False}}, False),
+        (False, {"destroyed": 1e9 - 90}, False),
+        (False, {"erasing": True}, False),
+        (True, {"created_at": 1e9 - 30}, True),
+        (True, {"spec": {"backup": False}}, False),
+        (True, {"destroyed": 1e9 - 90}, False),
+    ],
+)
+def test_which_databases_can_have_an_alarm(known: bool, given: dict[str, Any], expected: bool) -> None:
+    states = {STANZA: told(backup_error="[032]: key")} if known else {}
+    assert bool(state.of_database(states, record(**given), 1e9)["alarm"]) is expected
+
+
+@pytest.mark.parametrize(
+    ("news", "expected"),
+    [
+        ({}, 1e9 - state.FILE_SECONDS),
+        ({"pending_since": 1e9 - 400}, 1e9 - 400 - state.FILE_SECONDS),
+        # The agent has said nothing since.
+        ({"time": 1e9 - 600}, 1e9 - 600 - state.FILE_SECONDS),
+        ({"pending_since": 1e9 - 400, "backups": backups(("full", 1e9 - 30))}, 1e9 - 25),
+        ({"backups": []}, None),
+        ({"backups": None}, None),
+    ],
+)
+def test_the_last_moment_that_can_be_restored(news: dict[str, Any], expected: float | None) -> None:
+    assert state.summary(told(**news), True, 1e9)["newest"] == expected
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

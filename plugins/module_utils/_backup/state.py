@@ -17,6 +17,11 @@ FILE = "alloc/data/backups.json"
 SILENCE_SECONDS = 60.0
 # PostgreSQL's files of the write-ahead log that wait for longer than this are an alarm.
 PENDING_SECONDS = 300.0
+# PostgreSQL ends a file of the log at most a minute after the file's first change (archive_timeout). PostgreSQL and the agent then
+# need some seconds to notice.
+FILE_SECONDS = 70.0
+# An agent knows a new database within this time.
+NEW_SECONDS = 60.0
 
 
 def read_states(client: NomadClient) -> dict[str, dict[str, Any]]:
@@ -41,21 +46,41 @@ def read_states(client: NomadClient) -> dict[str, dict[str, Any]]:
     return {stanza: state for found in values(client.map(read, running)) for stanza, state in found.items()}
 
 
-def summary(state: Mapping[str, Any] | None, is_wanted: bool, now: float) -> dict[str, Any]:
-    """Return what `list` and `info` show of a database's backups. Times are seconds since 1970, sizes are bytes.
+def of_database(states: Mapping[str, Mapping[str, Any]], record: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """Return the summary of a database's backups, from what the agents say of all stanzas."""
+    state = states.get(record["volume"])
+    is_wanted = record["spec"].get("backup", True) and not record["destroyed"] and not record["erasing"]
+    # No agent can know a database that has not run yet.
+    is_new = bool(record["restore"]) or now - record["created_at"] < NEW_SECONDS
+    return summary(state, is_wanted and not (state is None and is_new), now)
 
-    ``last`` is when the newest backup was finished; ``oldest`` is the first moment that can be restored; ``pending`` is how much of
-    the write-ahead log is not archived yet, and ``pending_since`` is since when.
+
+def summary(state: Mapping[str, Any] | None, is_wanted: bool, now: float) -> dict[str, Any]:
+    """Return what is shown of a database's backups. Times are seconds since 1970, sizes are bytes.
+
+    ``last`` is when the newest backup was finished. ``oldest`` and ``newest`` are the first and the last moment that can be
+    restored. ``pending`` is how much of the write-ahead log is not archived yet, and ``pending_since`` is since when.
     """
     backups = (state or {}).get("backups") or []
     return {
         "last": backups[-1]["stop"] if backups else None,
         "oldest": backups[0]["stop"] if backups else None,
+        "newest": newest(state) if state and backups else None,
         "backups": backups,
         "pending": state["pending_bytes"] if state else None,
         "pending_since": state["pending_since"] if state else None,
         "alarm": alarm(state, now) if is_wanted else "",
     }
+
+
+def newest(state: Mapping[str, Any]) -> int:
+    """Return a moment before which every commit is in the repository. If the host is lost now, this is what can be restored.
+
+    The moment is the agent's last word, or the end of the first file that waits, less the time for which a file may be open. A
+    backup comes with the log that was written during the backup.
+    """
+    archived = (state["pending_since"] or state["time"]) - FILE_SECONDS
+    return int(max(archived, state["backups"][-1]["stop"]))
 
 
 def alarm(state: Mapping[str, Any] | None, now: float) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.infinite.databases.plugins.module_utils._backup.state import read_states, summary
+from ansible_collections.infinite.databases.plugins.module_utils._backup.state import of_database, read_states
 from ansible_collections.infinite.databases.plugins.module_utils._database import details
 from ansible_collections.infinite.databases.plugins.module_utils._database.checks import (
     check_names,
@@ -140,7 +140,7 @@ def with_details(
         if not details.selected(full["labels"], labels):
             return None
         if params["backups"]:
-            full["backup"] = summary(states.get(record["volume"]), record["spec"].get("backup", True), now)
+            full["backup"] = of_database(states, record, now)
         if params["statistics"] and one["state"] == "running":
             full |= details.statistics(record, f"{one['name']}.{params['domain']}", params["port"], params["ca_cert"])
             full["memory_used"] = details.memory_used(client, allocs[one["name"]])

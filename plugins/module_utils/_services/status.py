@@ -5,8 +5,8 @@ but none of the secrets.
 
 The collector sends one JSON object to every client that connects to its Unix socket, and reads nothing from the client. It reads a
 record only if Nomad's list says that the record has changed. So a repeated look takes the same seven requests for any number of
-databases. The sizes, the connections and the lack of memory, which no API has, come from role status's service on each
-node (figures.py).
+databases; if databases are backed up, it takes one more, and one for each node. The sizes, the connections and the lack of memory,
+which no API has, come from role status's service on each node (figures.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
+from ansible_collections.infinite.databases.plugins.module_utils._backup.state import of_database, read_states
 from ansible_collections.infinite.databases.plugins.module_utils._database import details
 from ansible_collections.infinite.databases.plugins.module_utils._database.checks import option_seconds
 from ansible_collections.infinite.databases.plugins.module_utils._database.info import (
@@ -59,7 +60,11 @@ NOMAD_CERTIFICATES = {
     "nomad.agent.tls.ca.expiration_seconds": "The environment's CA",
 }
 # Only these keys of a database leave this process.
-PUBLIC = ("name", "state", "reason", "version", "node", "created", "expires", "destroyed", "erased_from", "size", "connections")
+PUBLIC = (
+    *("name", "state", "reason", "version", "node", "created", "expires", "destroyed", "erased_from", "size", "connections"),
+    "backup",
+)
+PUBLIC_OF_BACKUP = ("last", "oldest", "newest", "pending", "pending_since", "alarm")
 
 PROBLEM = "Nomad does not answer; see the log of this job's task collector."
 
@@ -154,10 +159,13 @@ def measured(one: Mapping[str, Any], volume: Mapping[str, Any], address: str, fi
 
 
 class Collector:
-    def __init__(self, client: NomadClient, node: str, port: int, retention: int, host: str = "", traefik: str = "") -> None:
-        """``host`` is a name in the databases' certificate; this node's Traefik shows it at ``traefik``, an ADDRESS:PORT."""
+    def __init__(
+        self, client: NomadClient, node: str, port: int, retention: int, backups: bool = False, host: str = "", traefik: str = ""
+    ) -> None:
+        """``backups`` says whether databases are backed up. ``host`` is a name in the databases' certificate; this node's Traefik
+        shows it at ``traefik``, an ADDRESS:PORT."""
         self.client, self.node, self.port, self.retention = client, node, port, retention
-        self.host, self.traefik = host, traefik
+        self.backups, self.host, self.traefik = backups, host, traefik
         self.known: dict[str, tuple[int, Any]] = {}
         self.lock = Lock()
         self.answer, self.answered = b"", -FRESH * 1.0
@@ -199,6 +207,7 @@ class Collector:
         figures = self.read(variables, FIGURES) | {self.node: local_figures(self.port)}
         by_name = {volume["Name"]: volume for volume in volumes}
         records = self.read(variables, RECORDS)
+        states = read_states(self.client) if self.backups else {}
         now = time.time()
         found = []
         without_room = jobs_without_room(self.client)
@@ -207,6 +216,8 @@ class Collector:
         for one in with_reasons(self.client, described, without_room, with_log=False):
             full = details.merged(one, records[one["name"]], self.retention or int(now), now)
             full |= measured(full, by_name.get(full["volume"], {}), addresses.get(full["name"], ""), figures)
+            backup = of_database(states, records[one["name"]], now)
+            full["backup"] = {key: backup[key] for key in PUBLIC_OF_BACKUP} if self.backups else None
             found.append({key: full[key] for key in PUBLIC})
         pool = pool_counts(read_state(volumes, jobs, variables).on(taking_work(nodes)))
         tokens = self.read(variables, TOKENS).get("", [])
@@ -262,8 +273,8 @@ def main() -> None:
     }
     client = NomadClient(with_defaults(CONNECTION_SPEC, connection))
     retention = option_seconds("RETENTION", os.environ["RETENTION"])
-    place = os.environ["HOST"], os.environ["TRAEFIK"]
-    collector = Collector(client, os.environ["NODE"], int(os.environ["FIGURES_PORT"]), retention or 0, *place)
+    rest = os.environ["BACKUPS"] == "true", os.environ["HOST"], os.environ["TRAEFIK"]
+    collector = Collector(client, os.environ["NODE"], int(os.environ["FIGURES_PORT"]), retention or 0, *rest)
     Thread(target=collector.keep_publishing, daemon=True).start()
     serve(collector, SOCKET)
 

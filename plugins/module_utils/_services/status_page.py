@@ -19,12 +19,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ansible_collections.infinite.databases.plugins.module_utils._database.checks import short_time
+from ansible_collections.infinite.databases.plugins.module_utils.waiting import some
 
 SOCKET = "/alloc/data/status.sock"
 PORT = 8080
 GOOD, BAD, WAITING = ("running",), ("failed", "failing", "no room", "read-only"), ("starting",)
 NONE = "-"
 COLUMNS = ("Database", "State", "Size", "Connections", "Age", "PostgreSQL", "Expires")
+BACKUP = "Last backup"
 NUMBERS = ("Size", "Connections", "Age")
 
 STYLE = """
@@ -49,15 +51,17 @@ th, td { padding: .5rem .875rem; text-align: left; white-space: nowrap; }
 thead th { color: var(--soft); font-size: .8125rem; font-weight: 500; }
 tbody th, tbody td { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; white-space: normal; overflow-wrap: anywhere; }
+tbody td:nth-child(8) { width: 17rem; }
 .number { text-align: right; }
 .state { padding: .0625rem .5rem; border-radius: 1rem; background: var(--off-bg); color: var(--soft); font-size: .8125rem; }
 .good { background: var(--good-bg); color: var(--good); }
 .bad { background: var(--bad-bg); color: var(--bad); }
 .wait { background: var(--wait-bg); color: var(--wait); }
 .reason { max-width: 28rem; color: var(--soft); font-size: .8125rem; white-space: normal; overflow-wrap: anywhere; }
+.alarm { color: var(--bad); }
 .notice { padding: .75rem 1rem; background: var(--bad-bg); color: var(--bad); border-radius: .5rem; }
 footer { margin-top: 1rem; }
-@media (max-width: 40rem) {
+@media (max-width: 52rem) {
   table { background: none; border: 0; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody { display: block; }
@@ -66,7 +70,7 @@ footer { margin-top: 1rem; }
   tbody th, tbody td, tbody .number { flex: 0 0 50%; min-width: 0; padding: .125rem 0; border: 0; text-align: left; }
   tbody th { flex: 0 0 calc(100% - 6.5rem); font-size: 1.0625rem; }
   tbody td:nth-child(2) { flex: 0 0 6.5rem; text-align: right; }
-  tbody td:last-child { flex: 0 0 100%; }
+  tbody td:nth-child(n+7) { flex: 0 0 100%; }
   td[data-label]::before { content: attr(data-label) " "; color: var(--soft); }
 }
 """
@@ -102,6 +106,19 @@ def ends(one: Mapping[str, Any], now: int) -> str:
     return f"in {short_time(one['expires'] - now)}" if one["expires"] > now else "due"
 
 
+def backup(told: Mapping[str, Any], now: int) -> str:
+    """Return the cell with what is known of a database's backups."""
+    facts = []
+    if told["oldest"]:
+        oldest, newest = (short_time(max(1, now - told[end])) for end in ("oldest", "newest"))
+        facts.append(f"restorable from {oldest} to {newest} ago")
+    if told["pending_since"]:
+        facts.append(f"{human(told['pending'])} of the log wait for {short_time(now - told['pending_since'])}")
+    lines = [("reason alarm", told["alarm"]), ("reason", "; ".join(facts))]
+    age = f"{short_time(max(1, now - told['last']))} ago" if told["last"] else NONE
+    return age + "".join(f'<div class="{kind}">{escape(line)}</div>' for kind, line in lines if line)
+
+
 def row(one: Mapping[str, Any], now: int) -> str:
     connections = NONE if one["connections"] is None else str(one["connections"])
     return (
@@ -110,7 +127,9 @@ def row(one: Mapping[str, Any], now: int) -> str:
         f'<td class="number" data-label="Connections">{connections}</td>'
         f'<td class="number" data-label="Age">{short_time(now - one["created"])}</td>'
         f'<td data-label="PostgreSQL">{escape(one["version"])}</td>'
-        f'<td data-label="Expires">{ends(one, now)}</td></tr>'
+        f'<td data-label="Expires">{ends(one, now)}</td>'
+        + (f'<td data-label="{BACKUP}">{backup(one["backup"], now)}</td>' if one["backup"] else "")
+        + "</tr>"
     )
 
 
@@ -130,7 +149,8 @@ def summary(told: Mapping[str, Any]) -> str:
 def table(told: Mapping[str, Any]) -> str:
     if not told["databases"]:
         return "<p>There are no databases yet.</p>"
-    heads = "".join(f'<th scope="col"{" class=number" if label in NUMBERS else ""}>{label}</th>' for label in COLUMNS)
+    labels = (*COLUMNS, BACKUP) if any(one["backup"] for one in told["databases"]) else COLUMNS
+    heads = "".join(f'<th scope="col"{" class=number" if label in NUMBERS else ""}>{label}</th>' for label in labels)
     rows = "\n".join(row(one, told["when"]) for one in told["databases"])
     return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table>"
 
@@ -146,7 +166,10 @@ def ending(one: Mapping[str, Any], now: int) -> str:
 
 
 def notices(told: Mapping[str, Any]) -> str:
-    return "".join(f'<p class="notice">{escape(ending(one, told["when"]))}</p>' for one in told["endings"])
+    texts = [ending(one, told["when"]) for one in told["endings"]]
+    if alarmed := [one["name"] for one in told["databases"] if one["backup"] and one["backup"]["alarm"]]:
+        texts.append(f"The backups of these databases have an alarm: {some(alarmed)}.")
+    return "".join(f'<p class="notice">{escape(text)}</p>' for text in texts)
 
 
 def page(told: Mapping[str, Any], environment: str, domain: str, port: str) -> str:

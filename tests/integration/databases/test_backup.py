@@ -217,7 +217,7 @@ def test_a_database_without_backups(user: Cluster) -> None:
         assert connection.execute("show archive_mode").fetchone() == ("off",)
     user.run("provision", db=name, backup=True)
     user.run("backup", db=name)
-    assert "backed up from 20" in user.run("backups", plain=True, db=name).out
+    assert "restorable from 20" in user.run("backups", plain=True, db=name).out
 
 
 def test_the_keys_are_in_no_databases_container(user: Cluster, source: str) -> None:

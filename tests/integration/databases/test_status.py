@@ -5,63 +5,38 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import re
 import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from ansible_collections.infinite.databases.plugins.module_utils._database.restart import running_allocs
 from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import CONNECTION_SPEC, NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils._services.status import Collector
 from ansible_collections.infinite.databases.plugins.module_utils._services.status_page import human
 from ansible_collections.infinite.databases.plugins.module_utils.runner import with_defaults
 from tests.support.browser import Browser, browser
 from tests.support.environments import HERE
-from tests.support.user import NODE, ROOT, User
+from tests.support.pages import Pages
+from tests.support.user import NODE, User
 
 PLAY = Path(__file__).with_name("status.yml")
 INVENTORY = HERE.inventory
 LIVE, BRIEF, GONE = (f"infinite-test-status-{name}" for name in ("live", "brief", "gone-" + "x" * 37))
+# A file of a database's task. Nomad gives such files to nobody.
+SECRET = "postgres/secrets/wanted"
 CANARY = "canary-that-nobody-may-see"
 NAMES = ("status", "traefik", "nomad")
 # Seconds for which the page may show what was.
 FRESH = 11
-
-
-@dataclass
-class Pages:
-    """The web pages as somebody meets them who knows the node's address."""
-
-    user: User
-    address: str
-    port: int
-    password: str
-    context: ssl.SSLContext = field(default_factory=ssl.create_default_context)
-
-    def ask(self, name: str, path: str = "/", **headers: str) -> tuple[int, dict[str, str], str]:
-        """Status, headers and body, by HTTP/1.1 with TLS verified for the name."""
-        host = f"{name}.{self.user.domain}"
-        connection = http.client.HTTPConnection(host)
-        with socket.create_connection((self.address, self.port), timeout=20) as plain:
-            connection.sock = self.context.wrap_socket(plain, server_hostname=host)
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            found = {key.lower(): value for key, value in answer.getheaders()}
-            return answer.status, found, answer.read().decode(errors="replace")
-
-    def login(self) -> dict[str, str]:
-        return {"Authorization": "Basic " + base64.b64encode(f"admin:{self.password}".encode()).decode()}
 
 
 def request(host: str, path: str = "/", **headers: str) -> str:
@@ -73,13 +48,7 @@ def request(host: str, path: str = "/", **headers: str) -> str:
 def pages(user: User) -> Pages:
     """As this checkout has them: those of an earlier site.yml may be older, or there may be none."""
     user.run(str(PLAY), "-i", INVENTORY)
-    command = ["ansible-inventory", "-i", INVENTORY, "--host", NODE]
-    known = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
-    state = Path(user.known["nomad_token_file"]).parent
-    address = urlsplit(user.known["nomad_address"]).hostname or ""
-    pages = Pages(user, address, int(known["environment_web_port"]), (state / "web.password").read_text().strip())
-    pages.context = ssl.create_default_context(cafile=user.ca)
-    return pages
+    return Pages(user, HERE)
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +206,7 @@ STICKS_OUT = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("width", [360, 768, 1200])
+@pytest.mark.parametrize("width", [360, 840, 1200])
 def test_it_fits(opened: Browser, pages: Pages, width: int) -> None:
     show(opened, pages, width, 740)
     assert opened.run("window.innerWidth") == width
@@ -246,7 +215,7 @@ def test_it_fits(opened: Browser, pages: Pages, width: int) -> None:
     assert {LIVE, BRIEF, GONE} <= set(rows(opened))
     # On a phone each figure has its own label, as the head is not seen.
     label = opened.run("getComputedStyle(document.querySelector('td[data-label]'), '::before').content")
-    assert (label != "none") == (width < 640)
+    assert (label != "none") == (width < 832)
 
 
 def test_no_secret_in_it(opened: Browser, pages: Pages) -> None:
@@ -308,10 +277,13 @@ def test_who_may_read_what(user: User, made: None) -> None:
     record = f"/v1/var/databases/{LIVE}?namespace=databases"
     asked = f"GET,{record} PUT,{record} GET,/v1/jobs?namespace=databases GET,/v1/nodes DELETE,/v1/job/{LIVE}?namespace=databases"
     own = "PUT,/v1/var/status/infinite-test?namespace=databases"
+    (alloc,) = running_allocs(user.client, [LIVE])[LIVE]
+    files = [f"GET,/v1/client/fs/cat/{alloc}?namespace=databases&path={path}" for path in ("alloc/data/postgres.stderr.0", SECRET)]
     assert in_task(user, "page", ASK_NOMAD, asked).split() == ["401"] * 5, "the page has no identity at all"
-    told = in_task(user, "collector", ASK_NOMAD, f"{asked} {own}").split()
+    told = in_task(user, "collector", ASK_NOMAD, " ".join([asked, own, *files])).split()
     user.client.variables.delete("status/infinite-test")
-    assert told == ["200", "403", "200", "200", "403", "200"], "the collector may read, and write its own"
+    assert told[:6] == ["200", "403", "200", "200", "403", "200"], "the collector may read, and write its own"
+    assert told[6:] == ["200", "403"], "it may read files, but no secret"
     policy = user.client.endpoint("acl/policy").get("status")
     assert policy["JobACL"] == {"Namespace": "databases", "JobID": "_status", "Group": "status", "Task": "collector"}
     tasks = {task["Name"]: task for task in user.client.job.get("_status")["TaskGroups"][0]["Tasks"]}
