@@ -16,9 +16,9 @@ from ansible_collections.infinite.databases.plugins.module_utils._nomad.job_wait
 from tests.support.nodes import Cluster, on, wait_until
 from tests.support.user import PREFIX
 
-from .test_backup import ENVIRONMENT
+from .test_backup import ENVIRONMENT, of
 
-LOST, CUT, ERASED, OTHER = (PREFIX + name for name in ("lost", "cut", "erased", "other"))
+LOST, CUT, ERASED = (PREFIX + name for name in ("lost", "cut", "erased"))
 AGENT = "_backup"
 
 
@@ -31,9 +31,12 @@ def user() -> Iterator[Cluster]:
     user.erase_all()
 
 
-def copied(user: Cluster, name: str) -> str:
-    """Return when and how large the copy of a record was written; nothing if there is none."""
-    volume = user.variable(f"databases/{name}")["volume"]
+def volume_of(user: Cluster, name: str) -> str:
+    return str(user.variable(f"databases/{name}")["volume"])
+
+
+def copied(volume: str) -> str:
+    """Return when the copy of the volume's record was written, and its size; nothing if there is none."""
     return on(ENVIRONMENT.node, f"stat -c '%y %s' /srv/backups/archive/{volume}/17-1/record 2> /dev/null || true")
 
 
@@ -51,27 +54,27 @@ def without_agent(user: Cluster) -> Iterator[None]:
 def forget(client: NomadClient, name: str) -> None:
     """Erase all that Nomad knows of a database."""
     volume = client.variables.read(f"databases/{name}")["Items"]["volume"]
+    end_job(client, name)
+    wait_for(client, [(client.namespace, name)], 60, stopping=True)
     end_job(client, name, purge=True)
     for path in (f"databases/{name}", f"nomad/jobs/{name}"):
         client.variables.delete(path)
     (one,) = [one for one in client.volumes.list() if one["Name"] == volume]
-    wait_until(lambda: not client.job.get(name, "allocations"), 60, "the job's allocation stays")
     client.volumes.delete(one["ID"])
 
 
 def test_lost_databases_come_back(user: Cluster) -> None:
-    for name, extra in ((LOST, {"memory": 96, "labels": "team=web"}), (CUT, {}), (ERASED, {}), (OTHER, {})):
-        user.run("provision", db=name, **extra)
-    for name in (LOST, CUT, ERASED, OTHER):
+    names = (LOST, CUT, ERASED)
+    user.run("provision", databases=[{"name": LOST, "memory": 96, "labels": {"team": "web"}}, {"name": CUT}, {"name": ERASED}])
+    for name in names:
         with user.connect(name) as connection:
             connection.execute("create table kept as select generate_series(1, 5000) as i")
-    before = copied(user, LOST)
-    user.run("rotate", db=LOST)
-    user.run("backup", db=[LOST, CUT, ERASED, OTHER])
-    for name in (LOST, CUT, ERASED, OTHER):
-        wait_until(lambda name=name: copied(user, name), 60, f"the record of {name} was not copied")
-    wait_until(lambda: copied(user, LOST) != before, 60, "the changed record was not copied")
-    user.run("purge", db=ERASED)
+    user.run("backup", db=list(names))
+    volumes = {name: volume_of(user, name) for name in names}
+    wait_until(lambda: all(map(copied, volumes.values())), 60, "a record was not copied")
+    before = copied(volumes[ERASED])
+    user.run("purge", db=ERASED, confirm=ENVIRONMENT.name)
+    wait_until(lambda: copied(volumes[ERASED]) != before, 60, "the copy does not say that the database was erased")
     logins = {name: user.login(name) for name in (LOST, CUT)}
     with without_agent(user):
         for name in (LOST, CUT):
@@ -100,7 +103,7 @@ def test_lost_databases_come_back(user: Cluster) -> None:
 
 def test_an_erased_database_is_restored_by_its_name(user: Cluster) -> None:
     copy = f"{PREFIX}from-erased"
-    done = user.run("restore", plain=True, **{"db": copy, "from": ERASED})
+    done = user.run("restore", plain=True, **of(ERASED, copy))
     assert f"{ERASED} was erased at 20" in done.out
     with user.connect(copy) as connection:
         assert connection.execute("select count(*) from kept").fetchone() == (5000,)
