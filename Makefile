@@ -39,8 +39,9 @@ help: ## Show this
 setup: ## Install Ansible and its libraries (into ~/.cache), link the collection
 	@scripts/setup
 
+# To standard error, because standard output may be a dump.
 .venv/.ready: requirements.txt
-	@scripts/setup
+	@scripts/setup >&2
 
 .venv/.dev: requirements.txt tests/requirements.txt
 	@scripts/setup dev

@@ -244,6 +244,23 @@ def connect(run: Run) -> NoReturn:
     start(["psql", *run.rest], os.environ | lines)
 
 
+def give_stream(run: Run) -> None:
+    """Give the verb this process's standard output or input as its file.
+
+    Ansible writes to its standard output, too, and its workers have neither stream. So the stream gets another descriptor, which
+    the workers inherit, and what Ansible says goes to standard error.
+    """
+    writes = VERBS[run.verb].stream == "w"
+    stream, sign, what = (1, ">", "writes") if writes else (0, "<", "reads")
+    if os.isatty(stream):
+        refuse(f"{run.verb} {what} a dump, and a terminal is no place for one: idb {run.verb} NAME {sign} FILE, or --file FILE")
+    descriptor = os.dup(stream)
+    os.set_inheritable(descriptor, True)
+    run.variables["file"] = f"/dev/fd/{descriptor}"
+    if writes:
+        os.dup2(sys.stderr.fileno(), stream)
+
+
 def overview() -> str:
     rows = [(f"{verb} {row.placeholder}", row.meaning) for verb, row in VERBS.items()]
     return (
@@ -277,6 +294,8 @@ def main(words: Sequence[str]) -> None:
         run = understand([words[1], "--help"] if words[0] == "help" else words)
         if run.verb == "connect":
             connect(run)
+        if VERBS[run.verb].stream and not run.variables.get("file"):
+            give_stream(run)
         start([*run.playbook(run.verb), *run.rest], surroundings(run, os.environ))
 
 

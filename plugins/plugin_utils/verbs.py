@@ -75,6 +75,8 @@ class Verb:
     awx: Awx | None = Awx()
     # Other words for the verb, which its spelling does not suggest.
     words: tuple[str, ...] = ()
+    # The mode of the standard stream that `idb` gives to the verb as its file, if no file is given: w or r.
+    stream: str = ""
 
     @property
     def subject(self) -> str:
@@ -172,6 +174,14 @@ VERBS: dict[str, Verb] = {
         (Option("fail_if_differs", "Whether to fail if something differed, or if a database's backups have an alarm.", flag=True),),
         awx=Awx(scheduled=True),
     ),
+    "dump": Verb(
+        "Write a dump of a database",
+        (DB, Option("file", "The file to write. `idb` and `make` write to the standard output without it.")),
+        needs=OF_ONE,
+        awx=Awx(needed=("file",)),
+        words=("pg_dump",),
+        stream="w",
+    ),
     "env": Verb("Show a database's environment variables", (DB, ROLE, MASKED), needs=OF_ONE, awx=Awx(decided={"masked": True})),
     "expire": Verb("Destroy and erase what is past its time", awx=Awx(scheduled=True)),
     "export": Verb(
@@ -185,7 +195,6 @@ VERBS: dict[str, Verb] = {
         ),
         needs=OF_ONE,
         awx=Awx(elsewhere=True),
-        words=("dump",),
     ),
     "import": Verb(
         "Import a database",
@@ -198,10 +207,23 @@ VERBS: dict[str, Verb] = {
         ),
         needs=OF_ONE,
         awx=Awx(elsewhere=True),
-        words=("copy", "load"),
+        words=("copy",),
     ),
     "info": Verb("Show everything about a database", (DB, OUTPUT), needs=OF_ONE, words=("show", "describe", "status")),
     "list": Verb("List the databases", (*SOME, OUTPUT), words=("ls", "ps")),
+    "load": Verb(
+        "Load a dump into a database",
+        (
+            DB,
+            Option("file", "The file to read. `idb` and `make` read the standard input without it."),
+            Option("replace", "Drop all that the database has. Without this option, the database must be empty.", flag=True),
+            WITHOUT_EXTENSIONS,
+        ),
+        needs=OF_ONE,
+        awx=Awx(needed=("file",)),
+        words=("pg_restore",),
+        stream="r",
+    ),
     "logs": Verb(
         "Show a database's log",
         (

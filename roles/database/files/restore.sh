@@ -7,7 +7,8 @@
 set -eu
 # If a pipe breaks, this script reports that and goes on.
 trap '' PIPE
-exec > /alloc/data/restore.stdout.0 2> /alloc/data/restore.stderr.0
+# A load reads the output as it comes (stream_load.sh).
+[ -n "${STREAM:-}" ] || exec > /alloc/data/restore.stdout.0 2> /alloc/data/restore.stderr.0
 cd /tmp
 end() {
     printf '%s %s\n' "$1" "$(printf '%s' "$2" | head -c 4000 | tr '\n' ' ')"
@@ -32,6 +33,11 @@ await facts 1800
     read -r source_version source_size source_extensions
     read -r extension_tables
 } < /alloc/data/facts
+# A dump does not say which tables belong to extensions. The target has the same extensions.
+[ -z "${STREAM:-}" ] || extension_tables=$(ask "
+    SELECT coalesce(string_agg(nspname || ' ' || relname, '|'), '-') FROM pg_extension, unnest(extconfig) AS table_id
+      JOIN pg_class ON pg_class.oid = table_id JOIN pg_namespace AS n ON n.oid = relnamespace
+     WHERE nspname || relname ~ '^[A-Za-z0-9_]+$'") || end failed "target: $(cat error)"
 # The target may have to be empty. Objects of extensions are not counted for this. A replacement keeps the schemas that contain extensions.
 found=$(ask "
     SELECT current_setting('server_version_num')::int / 10000, pg_database_size(current_database()),

@@ -24,7 +24,11 @@ NAMESPACES = {"databases": "test-examples", "platform": "test-examples-platform"
 # The examples that need an environment with backups: test_backup.py runs them.
 WITH_BACKUPS = ("database_backup", "database_restore")
 # The examples that register what an example goes on with.
-BEFORE = {"database_claim": ["database_spec"], "database_confirm": ["database_spec", "database_claim"]}
+BEFORE = {
+    "database_load": ["database_dump"],
+    "database_claim": ["database_spec"],
+    "database_confirm": ["database_spec", "database_claim"],
+}
 JOB = """
 job "NAME" {
   type = "service"

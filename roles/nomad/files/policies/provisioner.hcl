@@ -33,6 +33,12 @@ namespace "databases" {
   }
 }
 
+# A dump streams through a command in a container (`dump`, `load`). alloc-exec is for a whole namespace, so these jobs have one of their own,
+# without volumes and variables: the right only opens containers that its holder could have started with any command in the first place.
+namespace "dumps" {
+  capabilities = ["parse-job", "read-job", "submit-job", "alloc-exec"]
+}
+
 # To know how much is free on each node, a run has to see what Traefik reserves there.
 # drift.yml checks whether Traefik runs on each node, and has Nomad try again if it has failed for good.
 namespace "platform" {
