@@ -138,19 +138,19 @@ def test_a_row_has_all_of_it() -> None:
 
 
 def backed_up(**given: Any) -> dict[str, Any]:
-    times = {"last": NOW - 7200, "oldest": NOW - 13 * DAY, "newest": NOW - 60, "pending": 0, "pending_since": None}
+    times = {"last": NOW - 7200, "oldest": NOW - 13 * DAY, "newest": NOW - 60, "tested": None, "pending": 0, "pending_since": None}
     return times | {"alarm": ""} | given
 
 
 def test_what_is_known_of_the_backups() -> None:
-    waiting = backed_up(pending=33554432, pending_since=NOW - 400, alarm="its log <waits>")
+    waiting = backed_up(tested=NOW - 3 * DAY, pending=33554432, pending_since=NOW - 400, alarm="its log <waits>")
     never = backed_up(last=None, oldest=None, newest=None, pending=None)
     page = shown(database(backup=backed_up()), database(name="billing", backup=waiting), database(name="new", backup=never))
     well, ill, new = (page[page.index(f'row">{name}') :].partition("</tr>")[0] for name in ("orders", "billing", "new"))
     assert "Last backup</th>" in page
     assert '"Last backup">2h ago<div class="reason">restorable from 13d to 1m ago</div>' in well
     assert '<div class="reason alarm">its log &lt;waits&gt;</div>' in ill
-    assert "ago; 32 MB of the log wait for 7m</div>" in ill
+    assert "ago; restore tested 3d ago; 32 MB of the log wait for 7m</div>" in ill
     assert new.endswith('"Last backup">-</td>')
     assert '<p class="notice">The backups of these databases have an alarm: billing.</p>' in page
     assert "Last backup" not in shown(database())

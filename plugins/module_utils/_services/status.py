@@ -64,7 +64,7 @@ PUBLIC = (
     *("name", "state", "reason", "version", "node", "created", "expires", "destroyed", "erased_from", "size", "connections"),
     "backup",
 )
-PUBLIC_OF_BACKUP = ("last", "oldest", "newest", "pending", "pending_since", "alarm")
+PUBLIC_OF_BACKUP = ("last", "oldest", "newest", "tested", "pending", "pending_since", "alarm")
 
 PROBLEM = "Nomad does not answer; see the log of this job's task collector."
 
@@ -217,7 +217,7 @@ class Collector:
             full = details.merged(one, records[one["name"]], self.retention or int(now), now)
             full |= measured(full, by_name.get(full["volume"], {}), addresses.get(full["name"], ""), figures)
             backup = of_database(states, records[one["name"]], now)
-            full["backup"] = {key: backup[key] for key in PUBLIC_OF_BACKUP} if self.backups else None
+            full["backup"] = {key: backup.get(key) for key in PUBLIC_OF_BACKUP} if self.backups else None
             found.append({key: full[key] for key in PUBLIC})
         pool = pool_counts(read_state(volumes, jobs, variables).on(taking_work(nodes)))
         tokens = self.read(variables, TOKENS).get("", [])

@@ -112,6 +112,8 @@ def backup(told: Mapping[str, Any], now: int) -> str:
     if told["oldest"]:
         oldest, newest = (short_time(max(1, now - told[end])) for end in ("oldest", "newest"))
         facts.append(f"restorable from {oldest} to {newest} ago")
+    if told["tested"]:
+        facts.append(f"restore tested {short_time(max(1, now - told['tested']))} ago")
     if told["pending_since"]:
         facts.append(f"{human(told['pending'])} of the log wait for {short_time(now - told['pending_since'])}")
     lines = [("reason alarm", told["alarm"]), ("reason", "; ".join(facts))]

@@ -26,7 +26,7 @@ from tests.support.user import PREFIX
 
 from .test_backup import ENVIRONMENT
 
-NAME = f"{PREFIX}known"
+NAME, OLDER = f"{PREFIX}known", f"{PREFIX}older"
 METRIC = "infinite_database_backup_"
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 ARCHIVED = "find /srv/backups/archive/{} -name '{}-*'"
@@ -40,6 +40,13 @@ def user() -> Iterator[Cluster]:
     user.run("provision", db=NAME)
     yield user
     user.erase_all()
+
+
+@pytest.fixture(scope="module")
+def older(user: Cluster) -> str:
+    """A database from before the environment had backups."""
+    user.run("provision", db=OLDER, database_backup=False)
+    return OLDER
 
 
 def order(user: Cluster, kind: str) -> str:
@@ -88,7 +95,8 @@ def test_all_tell_what_the_repository_has(user: Cluster) -> None:
     assert (shown["oldest_timestamp_seconds"], shown["last_timestamp_seconds"], shown["alarm"]) == (backups[0], backups[-1], 0)
     assert told["last"] <= told["newest"] <= time.time()
     assert told["newest"] <= shown["newest_timestamp_seconds"] <= time.time()
-    assert set(re.findall(rf"`{METRIC}(\w+)`", DOCUMENT.read_text())) == shown.keys()
+    # The database is too young for a test restore.
+    assert set(re.findall(rf"`{METRIC}(\w+)`", DOCUMENT.read_text())) == shown.keys() | {"tested_timestamp_seconds"}
     assert re.search(r"^restorable +from 20.* to 20", user.run("info", plain=True, db=NAME).out, re.MULTILINE)
     assert re.search(r'"Last backup">\d+[sm] ago<div class="reason">restorable from \d+[sm] to \d+[sm] ago', page(user))
 
@@ -131,8 +139,8 @@ def test_an_alarm_is_one_everywhere(user: Cluster) -> None:
     assert user.query(NAME, "select pg_postmaster_start_time()") == started, "an alarm restarts nothing"
 
 
-def test_the_last_moment_is_in_the_repository(user: Cluster) -> None:
-    """PostgreSQL itself ends the file of the log."""
+def test_the_last_moment_is_in_the_repository(user: Cluster, older: str) -> None:
+    """PostgreSQL itself ends the file of the log. The other database becomes old enough for an alarm meanwhile."""
     user.query(NAME, "create table last as select 1 as id")
     moment, file = time.time(), user.query(NAME, "select pg_walfile_name(pg_current_wal_insert_lsn())")
     archived = ARCHIVED.format(read_record(user.client, NAME)["volume"], file)
@@ -140,3 +148,14 @@ def test_the_last_moment_is_in_the_repository(user: Cluster) -> None:
     assert on(ENVIRONMENT.node, archived) == ""
     wait_until(lambda: known(user)["newest"] > moment, 90, "nothing was archived")
     assert on(ENVIRONMENT.node, archived)
+
+
+def test_a_database_is_put_into_the_backups_by_one_restart(user: Cluster, older: str) -> None:
+    alarm = f"{older}: backup: it is not backed up: no agent knows it"
+    assert alarm in user.run("drift", "--check", plain=True).out
+    mended = user.run("drift", plain=True).out
+    assert f"{older}: its job differed from its description; it was updated." in mended
+    assert alarm not in mended
+    started = user.query(older, "select pg_postmaster_start_time()")
+    assert "nothing differs" in user.run("drift", plain=True, fail_if_differs=True).out
+    assert user.query(older, "select pg_postmaster_start_time()") == started

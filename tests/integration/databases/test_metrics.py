@@ -153,9 +153,10 @@ RULES = """
 rule_files: [{alerts}]
 evaluation_interval: 1m
 tests:
-  - input_series:
-      - {{series: '{metric}{{database="well"}}', values: 0x20}}
-      - {{series: '{metric}{{database="ill"}}', values: 0x5 1x15}}
+  - interval: 1m
+    input_series:
+      - {{series: '{metric}{{database="well"}}', values: 0+0x20}}
+      - {{series: '{metric}{{database="ill"}}', values: 0+0x5 1+0x15}}
     alert_rule_test:
       - {{eval_time: 10m, alertname: BackupAlarm}}
       - eval_time: 12m
