@@ -7,15 +7,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from volume import Volume, find_link
 
+# A test restore waits for everything else.
+GENTLY = ("nice", "-n", "19", "ionice", "-c", "3")
+NOT_FOUND = 1
+
 
 class Failed(OSError):
-    """pgBackRest did not do what it was told; the message is its reason, in one line."""
+    """What was to be done is not done; the message is the reason, in one line."""
 
 
 def reason(text: str, status: int) -> str:
@@ -34,16 +40,19 @@ class Repository:
 
     def __init__(self, config: Path, seen: Path, name: str) -> None:
         self.config, self.seen, self.name = config, seen, name
+        self.placing = threading.Lock()
 
-    def run(self, volume: Volume, *arguments: str, seconds: float | None = None) -> str:
-        command = ["pgbackrest", f"--config={self.config}", f"--stanza={volume.stanza}", *arguments]
+    def run(
+        self, volume: Volume, *arguments: str, seconds: float | None = None, before: Sequence[str] = (), good: Sequence[int] = (0,)
+    ) -> subprocess.CompletedProcess[str]:
+        command = [*before, "pgbackrest", f"--config={self.config}", f"--stanza={volume.stanza}", *arguments]
         try:
             done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds)
         except subprocess.TimeoutExpired:
             raise Failed(f"pgbackrest {arguments[-1]} did not end within {seconds:g} s") from None
-        if done.returncode != 0:
+        if done.returncode not in good:
             raise Failed(reason(done.stdout + done.stderr, done.returncode))
-        return done.stdout
+        return done
 
     def create(self, volume: Volume) -> None:
         """Make the stanza, if it does not exist. The server is not asked, because it may be starting."""
@@ -57,20 +66,25 @@ class Repository:
         places = (f"--pg1-path={volume.path}/data", f"--spool-path={volume.path}/spool")
         self.run(volume, *places, "archive-push", f"{volume.path}/data/pg_wal/{name}", seconds=300)
 
-    def back_up(self, volume: Volume, kind: str) -> None:
-        """Take a backup, and remove backups past their retention.
+    @contextmanager
+    def placed(self, volume: Volume) -> Iterator[Sequence[str]]:
+        """Put the volume where the server has it, and give pgBackRest's options for that.
 
-        pgBackRest refuses a directory that the server calls by another name. So the volume is where the server has it, for the time
-        of its backup.
+        pgBackRest refuses a directory that the server calls by another name.
         """
+        with self.placing:
+            for name in ("data", "run"):
+                place = self.seen / name
+                place.unlink(missing_ok=True)
+                place.symlink_to(volume.path / name)
+            yield f"--pg1-path={self.seen}/data", f"--pg1-socket-path={self.seen}/run", "--pg1-user=postgres"
+
+    def back_up(self, volume: Volume, kind: str) -> None:
+        """Take a backup, and remove backups past their retention."""
         if link := find_link(volume.path / "data"):
             raise Failed(f"{link} is a symbolic link, which no server of this platform makes; nothing was backed up")
-        for name in ("data", "run"):
-            place = self.seen / name
-            place.unlink(missing_ok=True)
-            place.symlink_to(volume.path / name)
-        places = (f"--pg1-path={self.seen}/data", f"--pg1-socket-path={self.seen}/run", "--pg1-user=postgres")
-        self.run(volume, *places, f"--type={kind}", "backup")
+        with self.placed(volume) as places:
+            self.run(volume, *places, f"--type={kind}", "backup")
         if kind == "full":
             volume.write_base(self.name)
 
@@ -80,7 +94,30 @@ class Repository:
 
     def backups(self, volume: Volume) -> list[dict[str, Any]]:
         """Return the backups that the repository has, oldest first."""
-        return read_backups(json.loads(self.run(volume, "--output=json", "info", seconds=120)))
+        return read_backups(self.info(volume))
+
+    def info(self, volume: Volume) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.run(volume, "--output=json", "info", seconds=120).stdout)
+        return found
+
+    def last_archived(self, volume: Volume) -> str:
+        """Return the newest file of the log that the repository has."""
+        return str(self.info(volume)[0]["archive"][-1]["max"])
+
+    def check(self, volume: Volume) -> None:
+        """Have the server write a mark into its log, and wait until the repository has it."""
+        with self.placed(volume) as places:
+            self.run(volume, *places, "check", seconds=300)
+
+    def restore(self, volume: Volume, target: Path) -> None:
+        """Restore the latest backup into a directory. If somebody has made a tablespace, it does not get to its own place."""
+        places = (f"--pg1-path={target}", f"--tablespace-map-all={target.parent}/tablespaces")
+        self.run(volume, *places, "--archive-mode=off", "restore", before=GENTLY)
+
+    def fetch(self, volume: Volume, control: Path, name: str, target: Path) -> bool:
+        """Get a file of the log, and return whether there is one. ``control`` has the server's pg_control and backup_label."""
+        options = (f"--pg1-path={control}", "--no-archive-async", "archive-get", name, str(target))
+        return self.run(volume, *options, seconds=300, before=GENTLY, good=(0, NOT_FOUND)).returncode == 0
 
 
 def read_backups(told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -20,9 +20,9 @@ from ansible_collections.infinite.databases.plugins.module_utils._backup.state i
 from ansible_collections.infinite.databases.plugins.module_utils._database.restart import running_allocs
 from tests.support.environments import Environment
 from tests.support.examples import examples
-from tests.support.nodes import Cluster, on
+from tests.support.nodes import Cluster, on, wait_until
 from tests.support.s3 import S3
-from tests.support.user import PREFIX
+from tests.support.user import PREFIX, Done
 
 ENVIRONMENT = Environment("backups-4", backups=True)
 SOURCE, NOON, LATEST, AGAIN = (PREFIX + name for name in ("backed-up", "noon", "latest", "again"))
@@ -33,12 +33,20 @@ create table tags (tag hstore);
 insert into tags values ('a=>1');
 select cron.schedule('nightly', '0 3 * * *', 'delete from kept');
 """
+RESTORES = "/var/lib/infinite.databases/data/restores"
 FINGERPRINT = "select md5(string_agg(kept::text, ',' order by id)), count(*) from kept"
 
 
 def of(source: str, name: str, **extra: Any) -> dict[str, Any]:
     """Return the variables of a restore."""
     return {"db": name, "from": source} | extra
+
+
+def label(done: Done) -> str:
+    """Return pgBackRest's name of the backup that a run has made."""
+    found = re.search(r" backup ([0-9]+-[0-9]+F[0-9DI_-]*), ", done.out)
+    assert found, done.out
+    return found[1]
 
 
 def now() -> str:
@@ -187,6 +195,59 @@ def test_a_gap_in_the_log_is_noticed(user: Cluster) -> None:
     assert after.partition("_")[0] > before
     user.run("restore", **of(name, copy))
     assert counts(user, copy) == 1
+
+
+def leftovers() -> str:
+    """Return what test restores have left on the node."""
+    return on(ENVIRONMENT.node, f"find {RESTORES} -mindepth 1 ! -name work ! -name results.json")
+
+
+def test_a_restore_is_tested(user: Cluster, source: str) -> None:
+    with user.connect(SOURCE) as connection:
+        connection.execute("insert into kept values (70000, 'to be replayed')")
+    begin = now()
+    done = user.run("backup", plain=True, db=SOURCE, kind="test")
+    found = re.search(
+        rf"^{SOURCE}: restored to test it: (\d+) relations, last transaction (20.*)\+00, took \d+ s$", done.out, re.MULTILINE
+    )
+    assert found, done.out
+    assert found[2] > begin
+    with user.connect(SOURCE, "owner") as connection:
+        row = connection.execute("select count(*) from pg_class where oid >= 16384 and relkind <> 't'").fetchone()
+    assert row == (int(found[1]),)
+    assert f"  restore tested {begin[:10]} " in user.run("backups", plain=True, db=SOURCE).out
+    assert leftovers() == ""
+
+
+@pytest.mark.parametrize("part", ["backup", "log", "end of the log"])
+def test_a_damaged_repository_fails_the_test_restore(user: Cluster, source: str, part: str) -> None:
+    """The control is the same test when the damage is undone."""
+    stanza = user.variable(f"databases/{SOURCE}")["volume"]
+    if part == "backup":
+        made = label(user.run("backup", plain=True, db=SOURCE, kind="full"))
+        path = f"/srv/backups/backup/{stanza}/{made}/bundle/1"
+    else:
+        with user.connect(SOURCE) as connection:
+            connection.execute("insert into kept values (1 + (select max(id) from kept), 'archived')")
+        user.run("backup", db=SOURCE, kind="wal")
+        path = on(ENVIRONMENT.node, f"ls -t /srv/backups/archive/{stanza}/*/*/* | head -n 1").strip()
+    on(ENVIRONMENT.node, f"cp -p {path} /srv/backups/kept")
+    if part == "end of the log":
+        on(ENVIRONMENT.node, f"rm {path}")
+    else:
+        on(ENVIRONMENT.node, f"dd if=/dev/zero of={path} bs=64 count=4 seek=$(($(stat -c %s {path}) / 128)) conv=notrunc")
+    try:
+        failed = user.run("backup", plain=True, fails=True, db=SOURCE, kind="test")
+        expected = "the log was replayed only up to " if part == "end of the log" else r"\["
+        assert re.search(rf"{SOURCE}: {expected}", failed.err), failed.err
+        assert f"{SOURCE}: backed up from 20" in (told := user.run("backups", plain=True, db=SOURCE).out)
+        assert "but its test restore failed: " in told
+        assert "  backup: its test restore failed: " in user.run("list", plain=True).out
+        wait_until(lambda: not leftovers(), 10, "the restored database is not erased")
+    finally:
+        on(ENVIRONMENT.node, f"mv /srv/backups/kept {path}")
+    user.run("backup", db=SOURCE, kind="test")
+    assert "test restore failed" not in user.run("backups", plain=True, db=SOURCE).out
 
 
 @pytest.mark.parametrize("module", ["database_backup", "database_restore"])
