@@ -151,8 +151,8 @@ VERBS: dict[str, Verb] = {
             Option(
                 "kind",
                 "`full`, `diff` (what changed since the last full backup), `incr` (what changed since the last backup), `wal`: no "
-                "backup, but wait until all that was committed is in the repository, or `test`: no backup, but restore the latest state "
-                "into a directory that is erased afterwards, and check it.",
+                "backup, but wait until all that was committed is in the repository, or `test`: no backup, but restore the latest "
+                "state into a directory that is erased afterwards, and check it.",
                 "incr",
                 ("full", "diff", "incr", "wal", "test"),
             ),

@@ -88,6 +88,8 @@ ALLOWED: list[Request] = [
     ("get", f"jobs?{HERE}&meta=true", None),
     ("put", f"job/test/plan?{HERE}", job(NAMESPACE)),
     ("put", f"jobs?{HERE}", job(NAMESPACE)),
+    # A volume that has no rule of its own.
+    ("put", f"jobs?{HERE}", job_with("infinite-other")),
     ("get", f"job/test?{HERE}", None),
     ("delete", f"job/test?purge=true&{HERE}", None),
     ("get", f"allocations?{HERE}", None),

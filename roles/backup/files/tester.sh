@@ -32,7 +32,7 @@ fail() {
 why() { grep -E 'FATAL|PANIC' /tmp/log || tail -n 5 /tmp/log; }
 
 run() {
-    [ ! -e "$TEST.begun" ] || fail "the server's container ended during the test; give it more memory (backup_test_memory_max)"
+    [ ! -e "$TEST.begun" ] || fail "the server's container ended during the test; if it lacked memory, increase backup_test_memory_max"
     : > "$TEST.begun"
     # Settings in the backup may name programs to run. The server needs none of them.
     : > "$PGDATA/postgresql.auto.conf"
@@ -81,7 +81,7 @@ while :; do
     for TEST in "/work/$VERSION"-*; do
         if [ -d "$TEST" ] && [ ! -e "$TEST.result" ]; then
             export TEST PGDATA="$TEST/data"
-            run < /dev/null | tr '\n' ' ' | tr -cd '\040-\176' | head -c 900 > "$TEST.new"
+            run < /dev/null | tr '\n' ' ' | tr -s ' ' | tr -cd '\040-\176' | head -c 900 > "$TEST.new"
             # After a failure there may be no server.
             pg_ctl stop --silent --wait --mode=immediate > /dev/null 2>&1 || :
             [ -s "$TEST.new" ] || echo "failed the test ended before it had a result" > "$TEST.new"

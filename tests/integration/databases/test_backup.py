@@ -250,6 +250,25 @@ def test_a_damaged_repository_fails_the_test_restore(user: Cluster, source: str,
     assert "test restore failed" not in user.run("backups", plain=True, db=SOURCE).out
 
 
+def test_a_broken_index_fails_the_test_restore(user: Cluster) -> None:
+    """The backup itself has what the server has, and the log can be replayed. The control is the same without the table."""
+    name = f"{PREFIX}broken"
+    user.run("provision", db=name)
+    with user.connect(name) as connection:
+        connection.execute("create table kept as select i from generate_series(1, 10000) as i; create index of_kept on kept (i)")
+    alloc = running_allocs(user.client, [name])[name][0]
+    ask = "select pg_relation_filepath(oid) from pg_class where relname = 'of_kept'"
+    in_container = f"docker exec postgres-{alloc}"
+    path = on(ENVIRONMENT.node, f'{in_container} psql -h /tmp -XAtc checkpoint -c "{ask}" {name} | tail -n 1').strip()
+    on(ENVIRONMENT.node, f"{in_container} dd if=/dev/zero of=/volume/data/{path} bs=8192 count=1 seek=3 conv=notrunc")
+    user.run("backup", db=name, kind="full")
+    failed = user.run("backup", plain=True, fails=True, db=name, kind="test")
+    assert re.search(rf"{name}: pg_amcheck: .*of_kept", failed.err), failed.err
+    with user.connect(name) as connection:
+        connection.execute("drop table kept")
+    user.run("backup", db=name, kind="test")
+
+
 @pytest.mark.parametrize("module", ["database_backup", "database_restore"])
 def test_examples(user: Cluster, source: str, tmp_path: Path, module: str) -> None:
     """test_examples.py runs those of the other modules."""
@@ -274,19 +293,27 @@ def test_a_database_without_backups(user: Cluster) -> None:
     assert "backed up from 20" in user.run("backups", plain=True, db=name).out
 
 
-def test_the_keys_are_in_no_databases_container(user: Cluster, source: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "word", "variable", "file"),
+    [
+        ("postgres-", "SCRAM-SHA-256", "PGDATA=/volume/data", "/secrets/wanted"),
+        ("tester-", "pg_amcheck", "VERSION=17", "/local/tester.sh"),
+    ],
+    ids=["database", "test restore"],
+)
+def test_the_keys_are_in_no_servers_container(user: Cluster, source: str, task: str, word: str, variable: str, file: str) -> None:
     """As the server's own user, who may read all that the server may, and as root."""
     passphrase = user.variable("nomad/jobs/_backup")["pgbackrest"].split("repo1-cipher-pass=")[1].split()[0]
     assert len(passphrase) == 64
-    container = on(ENVIRONMENT.node, "docker ps --quiet --filter name=postgres-").split()[0]
+    container = on(ENVIRONMENT.node, f"docker ps --quiet --filter name={task}").split()[0]
     for account in ("999", "root"):
         find = "grep -rsl {} / --exclude-dir=proc --exclude-dir=sys; cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep {}"
         look = f'docker exec --user {account} {container} sh -c "{find}" || :'
         assert on(ENVIRONMENT.node, look.format(passphrase, passphrase)) == ""
         # The control: this search finds what is there.
-        seen = on(ENVIRONMENT.node, look.format("SCRAM-SHA-256", "PGDATA"))
-        assert "PGDATA=/volume/data" in seen
-        assert account == "root" or "/secrets/wanted" in seen
+        seen = on(ENVIRONMENT.node, look.format(word, variable.partition("=")[0]))
+        assert variable in seen
+        assert account == "root" or file in seen
 
 
 def test_a_repository_that_is_away_harms_no_client(user: Cluster, source: str) -> None:
