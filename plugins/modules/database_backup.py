@@ -32,9 +32,10 @@ options:
   kind:
     description:
       - V(full) is a backup of its own. V(diff) has what changed since the last full backup, V(incr) what changed since the last
-        backup. V(wal) makes no backup, but waits until all that was committed is in the repository.
+        backup. V(wal) makes no backup, but waits until all that was committed is in the repository. V(test) makes no backup either,
+        but restores the latest state into a directory that is erased afterwards, and checks all tables and B-tree indexes.
     type: str
-    choices: [full, diff, incr, wal]
+    choices: [full, diff, incr, wal, test]
     default: incr
   wait_timeout:
     description: Seconds within which all backups must be done. A backup that takes longer goes on.
@@ -83,6 +84,31 @@ databases:
         repository_size:
           description: Bytes that the backup takes in the repository.
           type: int
+    test:
+      description: The last test restore; not in check mode, and not where there are none.
+      type: dict
+      contains:
+        since:
+          description: When the agent first saw the database, in seconds since 1970.
+          type: float
+        tried:
+          description: When the last test began, in seconds since 1970.
+          type: float
+        error:
+          description: Why the last test failed; empty if it did not.
+          type: str
+        time:
+          description: When the last successful test was done, in seconds since 1970.
+          type: float
+        seconds:
+          description: How long it took.
+          type: float
+        relations:
+          description: How many relations the restored database had.
+          type: int
+        until:
+          description: The time of the last transaction that was replayed.
+          type: str
 api_calls:
   description: How many requests were sent to Nomad.
   returned: success

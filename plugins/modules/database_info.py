@@ -105,6 +105,12 @@ databases:
         pending_since:
           description: Since when they wait, in seconds since 1970; none if nothing waits.
           type: float
+        tested:
+          description: When the database was last restored to test it, with success, in seconds since 1970; none if it was not.
+          type: float
+        test:
+          description: The last test restore, as M(infinite.databases.database_backup) returns it.
+          type: dict
         alarm:
           description: What is wrong; empty if nothing is, or if the database is left out of the backups.
           type: str

@@ -152,10 +152,11 @@ VERBS: dict[str, Verb] = {
             *SOME,
             Option(
                 "kind",
-                "`full`, `diff` (what changed since the last full backup), `incr` (what changed since the last backup), or `wal`: "
-                "no backup, but wait until all that was committed is in the repository.",
+                "`full`, `diff` (what changed since the last full backup), `incr` (what changed since the last backup), `wal`: no "
+                "backup, but wait until all that was committed is in the repository, or `test`: no backup, but restore the latest "
+                "state into a directory that is erased afterwards, and check it.",
                 "incr",
-                ("full", "diff", "incr", "wal"),
+                ("full", "diff", "incr", "wal", "test"),
             ),
         ),
         needs=OF_SOME,

@@ -26,6 +26,12 @@ def job(namespace: str, driver: str = "docker") -> dict[str, Any]:
     return {"Job": {"ID": "test", "Namespace": namespace, "Type": "batch", "Datacenters": ["nowhere"], "TaskGroups": [group]}}
 
 
+def job_with(volume: str) -> dict[str, Any]:
+    found = job(NAMESPACE)
+    found["Job"]["TaskGroups"][0]["Volumes"] = {"test": {"Name": "test", "Type": "host", "Source": volume}}
+    return found
+
+
 def variable(path: str, namespace: str = NAMESPACE) -> Request:
     return "put", f"var/{path}?namespace={namespace}", {"Namespace": namespace, "Path": path, "Items": {"key": "value"}}
 
@@ -82,6 +88,8 @@ ALLOWED: list[Request] = [
     ("get", f"jobs?{HERE}&meta=true", None),
     ("put", f"job/test/plan?{HERE}", job(NAMESPACE)),
     ("put", f"jobs?{HERE}", job(NAMESPACE)),
+    # A volume that has no rule of its own.
+    ("put", f"jobs?{HERE}", job_with("infinite-other")),
     ("get", f"job/test?{HERE}", None),
     ("delete", f"job/test?purge=true&{HERE}", None),
     ("get", f"allocations?{HERE}", None),
@@ -105,6 +113,8 @@ REFUSED: list[Request] = [
     ("put", "jobs?namespace=platform", job("platform")),
     ("delete", "job/traefik?namespace=platform", None),
     ("get", "var/nomad/jobs/traefik?namespace=platform", None),
+    # All databases' data, and the data of the database whose restore is being tested.
+    *(("put", f"jobs?{HERE}", job_with(f"infinite-{name}")) for name in ("databases", "restores", "restored")),
     variable("other/test"),
     variable("nomad/jobs"),
     variable("databases/test", "default"),

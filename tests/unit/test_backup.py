@@ -20,11 +20,13 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles" / "backup" / "files"))
 agent: Any = importlib.import_module("agent")
 repository: Any = importlib.import_module("repository")
+schedule: Any = importlib.import_module("schedule")
+tester: Any = importlib.import_module("tester")
 volume: Any = importlib.import_module("volume")
 
 DAY = 86400.0
 NOW = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
-SCHEDULE = agent.Schedule(7 * DAY, DAY)
+SCHEDULE = schedule.Schedule(7 * DAY, DAY, 7 * DAY)
 
 
 def backups(*kinds_and_starts: tuple[str, float]) -> list[dict[str, Any]]:
@@ -49,7 +51,7 @@ def test_each_period_has_one_backup_at_a_moment_of_the_stanza() -> None:
 
 def test_the_backups_of_many_databases_are_spread() -> None:
     now = 1.7e9
-    hours = {int((now - agent.last_slot(f"pg17-{number:012x}", DAY, now)) / 3600) for number in range(200)}
+    hours = {int((now - schedule.last_slot(f"pg17-{number:012x}", DAY, now)) / 3600) for number in range(200)}
     assert len(hours) > 18
 
 
@@ -75,7 +77,7 @@ def test_broken_backups_do_not_count() -> None:
 def told(**news: Any) -> dict[str, Any]:
     """What an agent says of a database for which all is well."""
     nothing = {"pending": 0, "pending_bytes": 0, "pending_since": None, "archive_error": "", "backup_error": ""}
-    well = {"time": 1e9, "seen": 1e9 - DAY, "running": True, "schedule": {"full": 7 * DAY, "differential": DAY}}
+    well = {"time": 1e9, "seen": 1e9 - DAY, "running": True, "schedule": {"full": 7 * DAY, "differential": DAY, "test": 7 * DAY}}
     return well | nothing | {"backups": backups(("full", 1e9 - 3600))} | news
 
 
@@ -93,6 +95,16 @@ def told(**news: Any) -> dict[str, Any]:
         ({"backups": [], "seen": 1e9 - 60}, ""),
         ({"backups": None}, ""),
         ({"backups": [], "seen": 1e9 - 3 * DAY}, "its newest backup is 72 hours old"),
+        ({"test": {"since": 1e9 - 7.9 * DAY, "time": None, "error": ""}}, ""),
+        ({"test": {"since": 1e9 - 8.1 * DAY, "time": None, "error": ""}}, "no restore of it was tested for 194 hours"),
+        ({"test": {"since": 0.0, "time": 1e9 - 7.9 * DAY, "error": ""}}, ""),
+        (
+            {"test": {"since": 0.0, "time": 1e9 - 9 * DAY, "error": ""}, "running": False},
+            "no restore of it was tested for 216 hours",
+        ),
+        ({"test": {"since": 0.0, "time": 1e9, "error": "no room"}}, "its test restore failed: no room"),
+        ({"test": {"since": 0.0, "time": None, "error": ""}, "schedule": {"full": DAY, "differential": DAY, "test": 0}}, ""),
+        ({"test": {"since": 0.0, "time": None, "error": ""}, "backups": [], "running": False}, ""),
     ],
 )
 def test_alarm(news: dict[str, Any], expected: str) -> None:
@@ -255,7 +267,7 @@ class Recorder:
 
 
 def agent_of(directory: Path, base: bool = True) -> Any:
-    return agent.Agent(directory, directory / "state.json", Recorder(base), SCHEDULE)
+    return agent.Agent(directory, directory / "state.json", Recorder(base), SCHEDULE, None)
 
 
 def make_volume(directory: Path, name: str, stanza: str) -> Path:

@@ -1,6 +1,6 @@
 # Copyright: Infinite Databases contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Orders backups of databases, and waits for them.
+"""Orders backups and test restores of databases, and waits for them.
 
 An order is an id and a kind in the database's record. The server gets it through its variable, without a restart, and writes it to
 its volume (grant.sh). The node's backup agent finds it there, and says in its file when the order is done.
@@ -27,7 +27,7 @@ AGAIN_SECONDS = 5.0
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **CONNECTION_SPEC,
     "names": {"type": "list", "elements": "str", "required": True},
-    "kind": {"type": "str", "choices": ["full", "diff", "incr", "wal"], "default": "incr"},
+    "kind": {"type": "str", "choices": ["full", "diff", "incr", "wal", "test"], "default": "incr"},
     "wait_timeout": {"type": "float", "default": 3600},
 }
 
@@ -110,10 +110,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         return {"changed": True, "databases": [{"name": name} for name in names], "api_calls": client.api_calls}
     done = Orders(client, [record for record in records.values() if record], params["kind"]).wait(params["wait_timeout"])
     failures = [f"{name}: {done[name]['error']}" for name in names if name in done and done[name]["error"]]
-    failures += [f"{name}: no backup within {params['wait_timeout']:g} s; see `backups`" for name in names if name not in done]
+    what = "test restore" if params["kind"] == "test" else "backup"
+    failures += [f"{name}: no {what} within {params['wait_timeout']:g} s; see `backups`" for name in names if name not in done]
     if failures:
         raise BatchFailed("; ".join(failures), changed=True)
-    databases = [{"name": name, "backup": (done[name]["backups"] or [None])[-1]} for name in names]
+    databases = [{"name": name, "backup": (done[name]["backups"] or [None])[-1], "test": done[name].get("test")} for name in names]
     return {"changed": True, "databases": databases, "api_calls": client.api_calls}
 
 

@@ -22,6 +22,7 @@ PENDING_SECONDS = 300.0
 FILE_SECONDS = 70.0
 # An agent knows a new database within this time.
 NEW_SECONDS = 60.0
+DAY_SECONDS = 86400.0
 
 
 def read_states(client: NomadClient) -> dict[str, dict[str, Any]]:
@@ -60,8 +61,11 @@ def summary(state: Mapping[str, Any] | None, is_wanted: bool, now: float) -> dic
 
     ``last`` is when the newest backup was finished. ``oldest`` and ``newest`` are the first and the last moment that can be
     restored. ``pending`` is how much of the write-ahead log is not archived yet, and ``pending_since`` is since when.
+    ``tested`` is when the database was last restored to test it, with success, and ``test`` has the details
+    (roles/backup/files/tester.py).
     """
     backups = (state or {}).get("backups") or []
+    test = (state or {}).get("test")
     return {
         "last": backups[-1]["stop"] if backups else None,
         "oldest": backups[0]["stop"] if backups else None,
@@ -69,6 +73,8 @@ def summary(state: Mapping[str, Any] | None, is_wanted: bool, now: float) -> dic
         "backups": backups,
         "pending": state["pending_bytes"] if state else None,
         "pending_since": state["pending_since"] if state else None,
+        "tested": test["time"] if test else None,
+        "test": test,
         "alarm": alarm(state, now) if is_wanted else "",
     }
 
@@ -101,7 +107,19 @@ def alarm(state: Mapping[str, Any] | None, now: float) -> str:
     newest = state["backups"][-1]["stop"] if state["backups"] else state["seen"]
     if state["running"] and now - newest > max(1.25 * period, period + 3600):
         return f"its newest backup is {_minutes(now - newest)} old"
-    return ""
+    return _test_alarm(state, now)
+
+
+def _test_alarm(state: Mapping[str, Any], now: float) -> str:
+    # Agents before the first test restores say nothing of them.
+    period, test = state["schedule"].get("test"), state.get("test")
+    if not period or not test or not state["backups"]:
+        return ""
+    if test["error"]:
+        return f"its test restore failed: {test['error']}"
+    # A test may wait for others, and takes its time.
+    since = test["time"] or test["since"]
+    return f"no restore of it was tested for {_minutes(now - since)}" if now - since > period + DAY_SECONDS else ""
 
 
 def _minutes(seconds: float) -> str:

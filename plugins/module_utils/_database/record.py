@@ -103,7 +103,7 @@ def read_items(name: str, items: Mapping[str, str]) -> dict[str, Any]:
         "destroyed": int(items.get("destroyed", 0)),
         # Whether somebody is erasing the database, or began to and was interrupted. Nothing brings it back.
         "erasing": bool(items.get("erasing")),
-        # The id and the kind (full, diff, incr or wal) of the last order to back the database up.
+        # The id and the kind (full, diff, incr, wal or test) of the last order to back the database up.
         "order": items.get("order", ""),
         # What is to be restored into the volume before the database runs; empty if nothing is.
         "restore": json.loads(items.get("restore", "{}")),

@@ -16,15 +16,17 @@ import os
 import queue
 import threading
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from log import say
 from records import Records
 from repository import Repository
+from schedule import Schedule
+from tester import Tester
 from volume import Volume, read_stanza
 
 # Seconds between two looks at the volumes, and between two writings of the state if nothing has changed.
@@ -41,40 +43,9 @@ RETRY_SECONDS = 10.0
 RETRY_BACKUP_SECONDS = 300.0
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Seconds from one full backup to the next, and from one differential backup to the next."""
-
-    full: float
-    differential: float
-
-    def due(self, stanza: str, backups: Sequence[Mapping[str, Any]], now: float) -> str:
-        """Return the kind of backup that is due, or nothing.
-
-        The moment within each period is derived from the stanza's name, so that the backups of many databases are spread.
-        """
-        if not backups:
-            return "full"
-        last_full = max((one["start"] for one in backups if one["kind"] == "full"), default=0.0)
-        last = max(one["start"] for one in backups)
-        if last_full < last_slot(stanza, self.full, now):
-            return "full"
-        return "diff" if last < last_slot(stanza, self.differential, now) else ""
-
-
-def last_slot(stanza: str, period: float, now: float) -> float:
-    """Return the last moment before now at which this stanza's period begins."""
-    offset = zlib.crc32(stanza.encode()) % max(1, int(period))
-    return now - (now - offset) % period
-
-
-def say(text: str) -> None:
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}", flush=True)
-
-
 class Agent:
-    def __init__(self, volumes: Path, state: Path, repository: Repository, schedule: Schedule) -> None:
-        self.directory, self.state, self.repository, self.schedule = volumes, state, repository, schedule
+    def __init__(self, volumes: Path, state: Path, repository: Repository, schedule: Schedule, tester: Tester | None) -> None:
+        self.directory, self.state, self.repository, self.schedule, self.tester = volumes, state, repository, schedule, tester
         self.volumes: dict[str, Volume] = {}
         self.archivers = ThreadPoolExecutor(ARCHIVERS)
         self.waiting: queue.Queue[tuple[Volume, str, str, str]] = queue.Queue()
@@ -98,6 +69,8 @@ class Agent:
         is_archiving = volume.archiving is not None and not volume.archiving.done()
         if ready and not is_archiving and now >= volume.archive_again:
             volume.archiving = self.archivers.submit(self.archive, volume, min(ready))
+        if self.tester:
+            self.tester.look(volume, now)
         if volume.backups is not None:
             self.look_at_order(volume, volume.backups)
         if not volume.queued and now >= volume.backup_again:
@@ -123,8 +96,13 @@ class Agent:
                 volume.done(order.id, "", order.reach)
         elif order.id != volume.order:
             volume.order = order.id
+            if order.kind == "test":
+                if self.tester:
+                    self.tester.order(volume, order)
+                else:
+                    volume.done(order.id, "there are no test restores here; set backup_test_every, and run site.yml", order.reach)
             # The agent may have been restarted since it took this backup.
-            if any(one["start"] >= order.time for one in backups):
+            elif any(one["start"] >= order.time for one in backups):
                 volume.done(order.id, "", order.reach)
             else:
                 kind = order.kind if self.repository.has_base(volume) else "full"
@@ -185,16 +163,16 @@ class Agent:
             time.sleep(RECORDS_SECONDS)
 
     def write(self) -> None:
-        stanzas = {one.stanza: one.told() for one in self.volumes.values()}
+        tests = self.tester.results if self.tester else {}
+        stanzas = {one.stanza: one.told() | {"test": tests.get(one.stanza)} for one in self.volumes.values()}
         if stanzas != self.written[0] or time.monotonic() - self.written[1] >= STATE_SECONDS:
             new = self.state.with_suffix(".new")
-            schedule = {"full": self.schedule.full, "differential": self.schedule.differential}
-            new.write_text(json.dumps({"time": time.time(), "schedule": schedule, "stanzas": stanzas}))
+            new.write_text(json.dumps({"time": time.time(), "schedule": asdict(self.schedule), "stanzas": stanzas}))
             new.replace(self.state)
             self.written = (stanzas, time.monotonic())
 
     def run(self) -> None:
-        for task in (self.work, self.copy_records):
+        for task in (self.work, self.copy_records, *([self.tester.run] if self.tester else [])):
             threading.Thread(target=task, daemon=True).start()
         last = ""
         while True:
@@ -224,12 +202,15 @@ def main() -> None:
     for name in ("volumes", "state", "config", "seen"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--repository", required=True, help="the repository's name, which changes with its place")
-    for name in ("full", "differential"):
+    for name in ("full", "differential", "test"):
         parser.add_argument(f"--{name}", type=float, required=True, metavar="SECONDS")
+    parser.add_argument("--restores", type=Path, required=True, help="where databases are restored to test it")
+    parser.add_argument("--disk", type=Path, action="append", default=[], help="a place on a disk that a restored database fills")
     given = parser.parse_args()
-    Agent(
-        given.volumes, given.state, Repository(given.config, given.seen, given.repository), Schedule(given.full, given.differential)
-    ).run()
+    repository = Repository(given.config, given.seen, given.repository)
+    schedule = Schedule(given.full, given.differential, given.test)
+    tester = Tester(given.restores, given.disk, repository, schedule) if given.test > 0 else None
+    Agent(given.volumes, given.state, repository, schedule, tester).run()
 
 
 if __name__ == "__main__":

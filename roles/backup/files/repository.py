@@ -8,7 +8,9 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,13 @@ from volume import Volume, find_link
 
 # The file in a stanza's archive. records.sh reads it, too.
 RECORD = "record"
+# A test restore waits for everything else.
+GENTLY = ("nice", "-n", "19", "ionice", "-c", "3")
+NOT_FOUND = 1
 
 
 class Failed(OSError):
-    """pgBackRest did not do what it was told; the message is its reason, in one line."""
+    """What was to be done is not done; the message is the reason, in one line."""
 
 
 def reason(text: str, status: int) -> str:
@@ -38,46 +43,51 @@ class Repository:
 
     def __init__(self, config: Path, seen: Path, name: str) -> None:
         self.config, self.seen, self.name = config, seen, name
+        self.placing = threading.Lock()
 
-    def run(self, volume: Volume, *arguments: str, seconds: float | None = None) -> str:
-        return self.call(f"--stanza={volume.stanza}", *arguments, seconds=seconds)
-
-    def call(self, *arguments: str, seconds: float | None = None) -> str:
-        command = ["pgbackrest", f"--config={self.config}", *arguments]
+    def run(
+        self, stanza: str, *arguments: str, seconds: float | None = None, before: Sequence[str] = (), good: Sequence[int] = (0,)
+    ) -> subprocess.CompletedProcess[str]:
+        command = [*before, "pgbackrest", f"--config={self.config}", f"--stanza={stanza}", *arguments]
         try:
             done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds)
         except subprocess.TimeoutExpired:
             raise Failed(f"pgbackrest {arguments[-1]} did not end within {seconds:g} s") from None
-        if done.returncode != 0:
+        if done.returncode not in good:
             raise Failed(reason(done.stdout + done.stderr, done.returncode))
-        return done.stdout
+        return done
 
     def create(self, volume: Volume) -> None:
         """Make the stanza, if it does not exist. The server is not asked, because it may be starting."""
         with volume.making:
             if not volume.ready:
-                self.run(volume, f"--pg1-path={volume.path}/data", "--no-online", "stanza-create", seconds=120)
+                self.run(volume.stanza, f"--pg1-path={volume.path}/data", "--no-online", "stanza-create", seconds=120)
                 volume.ready = True
 
     def archive(self, volume: Volume, name: str) -> None:
         """Archive this file, and others that are ready."""
         places = (f"--pg1-path={volume.path}/data", f"--spool-path={volume.path}/spool")
-        self.run(volume, *places, "archive-push", f"{volume.path}/data/pg_wal/{name}", seconds=300)
+        self.run(volume.stanza, *places, "archive-push", f"{volume.path}/data/pg_wal/{name}", seconds=300)
+
+    @contextmanager
+    def placed(self, volume: Volume) -> Iterator[Sequence[str]]:
+        """Put the volume where the server has it, and give pgBackRest's options for that.
+
+        pgBackRest refuses a directory that the server calls by another name.
+        """
+        with self.placing:
+            for name in ("data", "run"):
+                place = self.seen / name
+                place.unlink(missing_ok=True)
+                place.symlink_to(volume.path / name)
+            yield f"--pg1-path={self.seen}/data", f"--pg1-socket-path={self.seen}/run", "--pg1-user=postgres"
 
     def back_up(self, volume: Volume, kind: str) -> None:
-        """Take a backup, and remove backups past their retention.
-
-        pgBackRest refuses a directory that the server calls by another name. So the volume is where the server has it, for the time
-        of its backup.
-        """
+        """Take a backup, and remove backups past their retention."""
         if link := find_link(volume.path / "data"):
             raise Failed(f"{link} is a symbolic link, which no server of this platform makes; nothing was backed up")
-        for name in ("data", "run"):
-            place = self.seen / name
-            place.unlink(missing_ok=True)
-            place.symlink_to(volume.path / name)
-        places = (f"--pg1-path={self.seen}/data", f"--pg1-socket-path={self.seen}/run", "--pg1-user=postgres")
-        self.run(volume, *places, f"--type={kind}", "backup")
+        with self.placed(volume) as places:
+            self.run(volume.stanza, *places, f"--type={kind}", "backup")
         if kind == "full":
             volume.write_base(self.name)
 
@@ -87,7 +97,30 @@ class Repository:
 
     def backups(self, volume: Volume) -> list[dict[str, Any]]:
         """Return the backups that the repository has, oldest first."""
-        return read_backups(json.loads(self.run(volume, "--output=json", "info", seconds=120)))
+        return read_backups(self.info(volume))
+
+    def info(self, volume: Volume) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.run(volume.stanza, "--output=json", "info", seconds=120).stdout)
+        return found
+
+    def last_archived(self, volume: Volume) -> str:
+        """Return the newest file of the log that the repository has."""
+        return str(self.info(volume)[0]["archive"][-1]["max"])
+
+    def check(self, volume: Volume) -> None:
+        """Have the server write a mark into its log, and wait until the repository has it."""
+        with self.placed(volume) as places:
+            self.run(volume.stanza, *places, "check", seconds=300)
+
+    def restore(self, volume: Volume, target: Path) -> None:
+        """Restore the latest backup into a directory. If somebody has made a tablespace, it does not get to its own place."""
+        places = (f"--pg1-path={target}", f"--tablespace-map-all={target.parent}/tablespaces")
+        self.run(volume.stanza, *places, "--archive-mode=off", "restore", before=GENTLY)
+
+    def fetch(self, volume: Volume, control: Path, name: str, target: Path) -> bool:
+        """Get a file of the log, and return whether there is one. ``control`` has the server's pg_control and backup_label."""
+        options = (f"--pg1-path={control}", "--no-archive-async", "archive-get", name, str(target))
+        return self.run(volume.stanza, *options, seconds=300, before=GENTLY, good=(0, NOT_FOUND)).returncode == 0
 
     def write_record(self, stanza: str, control: bytes, record: Mapping[str, Any]) -> None:
         """Write the copy of a database's record beside its log: pgBackRest archives files of any name, and encrypts them.
@@ -99,12 +132,12 @@ class Repository:
             (Path(directory) / "global" / "pg_control").write_bytes(control)
             file = Path(directory) / RECORD
             file.write_text(json.dumps(record), encoding="ascii")
-            place = (f"--stanza={stanza}", f"--pg1-path={directory}", "--no-archive-async")
-            self.call(*place, "archive-push", str(file), seconds=120)
+            self.run(stanza, f"--pg1-path={directory}", "--no-archive-async", "archive-push", str(file), seconds=120)
 
     def read_record(self, stanza: str) -> dict[str, Any]:
         version = stanza.removeprefix("pg").partition("-")[0]
-        found: dict[str, Any] = json.loads(self.call("repo-get", f"archive/{stanza}/{version}-1/{RECORD}", seconds=120))
+        copy = self.run(stanza, "repo-get", f"archive/{stanza}/{version}-1/{RECORD}", seconds=120).stdout
+        found: dict[str, Any] = json.loads(copy)
         return found
 
 

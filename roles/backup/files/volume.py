@@ -33,21 +33,21 @@ CONTROL_BYTES = 8192
 ORDERS = 20
 # A stanza has the name of its volume.
 STANZA = re.compile(r"pg[0-9]{1,2}-[0-9a-f]{12}")
-ORDER = re.compile(r"([0-9a-f]{12}) (full|diff|incr|wal) ([0-9A-F]+/[0-9A-F]+)")
+ORDER = re.compile(r"([0-9a-f]{12}) (full|diff|incr|wal|test) ([0-9A-F]+/[0-9A-F]+)")
 
 
-def read_bytes(path: Path, count: int) -> bytes:
+def read_bytes(path: Path, size: int) -> bytes:
     """Return the first bytes of a regular file. Raise OSError for anything else."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{path} is no regular file")
-        return file.read(count)
+        return file.read(size)
 
 
-def read_file(path: Path) -> str:
+def read_file(path: Path, size: int = FILE_BYTES) -> str:
     """Return the content of a small regular file. Raise OSError for anything else, and ValueError if it is no text."""
-    return read_bytes(path, FILE_BYTES).decode("ascii").strip()
+    return read_bytes(path, size).decode("ascii").strip()
 
 
 def find_link(directory: Path) -> str:

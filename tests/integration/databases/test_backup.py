@@ -20,7 +20,7 @@ from ansible_collections.infinite.databases.plugins.module_utils._backup.state i
 from ansible_collections.infinite.databases.plugins.module_utils._database.restart import running_allocs
 from tests.support.environments import Environment
 from tests.support.examples import examples
-from tests.support.nodes import Cluster, on
+from tests.support.nodes import Cluster, on, wait_until
 from tests.support.s3 import S3
 from tests.support.user import PREFIX, Done
 
@@ -33,16 +33,13 @@ create table tags (tag hstore);
 insert into tags values ('a=>1');
 select cron.schedule('nightly', '0 3 * * *', 'delete from kept');
 """
+RESTORES = "/var/lib/infinite.databases/data/restores"
 FINGERPRINT = "select md5(string_agg(kept::text, ',' order by id)), count(*) from kept"
 
 
 def of(source: str, name: str, **extra: Any) -> dict[str, Any]:
     """Return the variables of a restore."""
     return {"db": name, "from": source} | extra
-
-
-def now() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
 
 
 def label(done: Done) -> str:
@@ -196,6 +193,78 @@ def test_a_gap_in_the_log_is_noticed(user: Cluster) -> None:
     assert counts(user, copy) == 1
 
 
+def leftovers() -> str:
+    """Return what test restores have left on the node."""
+    return on(ENVIRONMENT.node, f"find {RESTORES} -mindepth 1 ! -name work ! -name results.json")
+
+
+def test_a_restore_is_tested(user: Cluster, source: str) -> None:
+    with user.connect(SOURCE) as connection:
+        connection.execute("insert into kept values (70000, 'to be replayed')")
+    begin = now()
+    done = user.run("backup", plain=True, db=SOURCE, kind="test")
+    found = re.search(
+        rf"^{SOURCE}: restored to test it: (\d+) relations, last transaction (20.*)\+00, took \d+ s$", done.out, re.MULTILINE
+    )
+    assert found, done.out
+    assert found[2] > begin
+    with user.connect(SOURCE, "owner") as connection:
+        row = connection.execute("select count(*) from pg_class where oid >= 16384 and relkind <> 't'").fetchone()
+    assert row == (int(found[1]),)
+    assert f"  restore tested {begin[:10]} " in user.run("backups", plain=True, db=SOURCE).out
+    assert leftovers() == ""
+
+
+@pytest.mark.parametrize("part", ["backup", "log", "end of the log"])
+def test_a_damaged_repository_fails_the_test_restore(user: Cluster, source: str, part: str) -> None:
+    """The control is the same test when the damage is undone."""
+    stanza = user.variable(f"databases/{SOURCE}")["volume"]
+    if part == "backup":
+        made = label(user.run("backup", plain=True, db=SOURCE, kind="full"))
+        path = f"/srv/backups/backup/{stanza}/{made}/bundle/1"
+    else:
+        with user.connect(SOURCE) as connection:
+            connection.execute("insert into kept values (1 + (select max(id) from kept), 'archived')")
+        user.run("backup", db=SOURCE, kind="wal")
+        path = on(ENVIRONMENT.node, f"ls -t /srv/backups/archive/{stanza}/*/*/* | head -n 1").strip()
+    on(ENVIRONMENT.node, f"cp -p {path} /srv/backups/kept")
+    if part == "end of the log":
+        on(ENVIRONMENT.node, f"rm {path}")
+    else:
+        on(ENVIRONMENT.node, f"dd if=/dev/zero of={path} bs=64 count=4 seek=$(($(stat -c %s {path}) / 128)) conv=notrunc")
+    try:
+        failed = user.run("backup", plain=True, fails=True, db=SOURCE, kind="test")
+        expected = "the log was replayed only up to " if part == "end of the log" else r"\["
+        assert re.search(rf"{SOURCE}: {expected}", failed.err), failed.err
+        assert f"{SOURCE}: backed up from 20" in (told := user.run("backups", plain=True, db=SOURCE).out)
+        assert "but its test restore failed: " in told
+        assert "  backup: its test restore failed: " in user.run("list", plain=True).out
+        wait_until(lambda: not leftovers(), 10, "the restored database is not erased")
+    finally:
+        on(ENVIRONMENT.node, f"mv /srv/backups/kept {path}")
+    user.run("backup", db=SOURCE, kind="test")
+    assert "test restore failed" not in user.run("backups", plain=True, db=SOURCE).out
+
+
+def test_a_broken_index_fails_the_test_restore(user: Cluster) -> None:
+    """The backup itself has what the server has, and the log can be replayed. The control is the same without the table."""
+    name = f"{PREFIX}broken"
+    user.run("provision", db=name)
+    with user.connect(name) as connection:
+        connection.execute("create table kept as select i from generate_series(1, 10000) as i; create index of_kept on kept (i)")
+    alloc = running_allocs(user.client, [name])[name][0]
+    ask = "select pg_relation_filepath(oid) from pg_class where relname = 'of_kept'"
+    in_container = f"docker exec postgres-{alloc}"
+    path = on(ENVIRONMENT.node, f'{in_container} psql -h /tmp -XAtc checkpoint -c "{ask}" {name} | tail -n 1').strip()
+    on(ENVIRONMENT.node, f"{in_container} dd if=/dev/zero of=/volume/data/{path} bs=8192 count=1 seek=3 conv=notrunc")
+    user.run("backup", db=name, kind="full")
+    failed = user.run("backup", plain=True, fails=True, db=name, kind="test")
+    assert re.search(rf"{name}: pg_amcheck: .*of_kept", failed.err), failed.err
+    with user.connect(name) as connection:
+        connection.execute("drop table kept")
+    user.run("backup", db=name, kind="test")
+
+
 @pytest.mark.parametrize("module", ["database_backup", "database_restore"])
 def test_examples(user: Cluster, source: str, tmp_path: Path, module: str) -> None:
     """test_examples.py runs those of the other modules."""
@@ -220,19 +289,27 @@ def test_a_database_without_backups(user: Cluster) -> None:
     assert "restorable from 20" in user.run("backups", plain=True, db=name).out
 
 
-def test_the_keys_are_in_no_databases_container(user: Cluster, source: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "word", "variable", "file"),
+    [
+        ("postgres-", "SCRAM-SHA-256", "PGDATA=/volume/data", "/secrets/wanted"),
+        ("tester-", "pg_amcheck", "VERSION=17", "/local/tester.sh"),
+    ],
+    ids=["database", "test restore"],
+)
+def test_the_keys_are_in_no_servers_container(user: Cluster, source: str, task: str, word: str, variable: str, file: str) -> None:
     """As the server's own user, who may read all that the server may, and as root."""
     passphrase = user.variable("nomad/jobs/_backup")["pgbackrest"].split("repo1-cipher-pass=")[1].split()[0]
     assert len(passphrase) == 64
-    container = on(ENVIRONMENT.node, "docker ps --quiet --filter name=postgres-").split()[0]
+    container = on(ENVIRONMENT.node, f"docker ps --quiet --filter name={task}").split()[0]
     for account in ("999", "root"):
         find = "grep -rsl {} / --exclude-dir=proc --exclude-dir=sys; cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep {}"
         look = f'docker exec --user {account} {container} sh -c "{find}" || :'
         assert on(ENVIRONMENT.node, look.format(passphrase, passphrase)) == ""
         # The control: this search finds what is there.
-        seen = on(ENVIRONMENT.node, look.format("SCRAM-SHA-256", "PGDATA"))
-        assert "PGDATA=/volume/data" in seen
-        assert account == "root" or "/secrets/wanted" in seen
+        seen = on(ENVIRONMENT.node, look.format(word, variable.partition("=")[0]))
+        assert variable in seen
+        assert account == "root" or file in seen
 
 
 def test_a_repository_that_is_away_harms_no_client(user: Cluster, source: str) -> None:

@@ -55,6 +55,15 @@ host_volume "infinite-databases" {
   policy = "deny"
 }
 
+# These have the data of the database whose restore is being tested.
+host_volume "infinite-restores" {
+  policy = "deny"
+}
+
+host_volume "infinite-restored" {
+  policy = "deny"
+}
+
 # A restore reads the repository, if it is a directory.
 host_volume "infinite-backups" {
   capabilities = ["mount-readonly"]
