@@ -49,6 +49,10 @@ def label(done: Done) -> str:
     return found[1]
 
 
+def now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
+
+
 @pytest.fixture(scope="module")
 def user() -> Iterator[Cluster]:
     ENVIRONMENT.make()
