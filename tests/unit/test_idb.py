@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,7 @@ def test_understood(typed: str, variables: dict[str, str], arguments: list[str])
         ("provison mydb", "there is no verb 'provison'; did you mean provision?"),
         ("create mydb", "there is no verb 'create'; did you mean provision?"),
         ("delete mydb", "did you mean destroy?"),
+        ("pg_dump mydb", "did you mean dump?"),
         ("provision mydb --memry 512", "provision takes no --memry; did you mean --memory?"),
         ("provision mydb --ram=512", "provision takes no --ram; did you mean --memory?"),
         ("provision mydb --max_memory 512", "did you mean --memory-max?"),
@@ -136,6 +139,34 @@ def test_a_missing_program(program: str, cure: str, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         command.start([program], {"PATH": "/nowhere"})
     assert capsys.readouterr().err == f"idb: there is no {program} on the PATH: {cure}\n"
+
+
+def test_a_dump_goes_to_standard_output_alone(tmp_path: Path) -> None:
+    """What ansible-playbook says goes to standard error, and the file is a descriptor that its workers inherit."""
+    stand_in = tmp_path / "ansible-playbook"
+    stand_in.write_text(
+        "#!/usr/bin/env python3\nimport os, re, sys\nprint('said')\n"
+        "file = int(re.search(r'/dev/fd/([0-9]+)', ' '.join(sys.argv))[1])\n"
+        "os.write(file, b'dump') if 'dump' in sys.argv[1] else print(os.read(file, 9))\n"
+    )
+    stand_in.chmod(0o755)
+    environ = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for verb, out, err in (("dump", b"dump", b"said\n"), ("load", b"said\nb'dump'\n", b"")):
+        told = [sys.executable, str(ROOT / "plugins/plugin_utils/command.py"), verb, "mydb"]
+        done = subprocess.run(told, cwd=tmp_path, env=environ, input=b"dump", capture_output=True, check=True)
+        assert (done.stdout, done.stderr) == (out, err)
+
+
+@pytest.mark.parametrize(("verb", "sign"), [("dump", ">"), ("load", "<")])
+def test_a_terminal_is_no_place_for_a_dump(verb: str, sign: str) -> None:
+    ours, theirs = pty.openpty()
+    told = [sys.executable, str(ROOT / "plugins/plugin_utils/command.py"), verb, "mydb"]
+    done = subprocess.run(told, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    for descriptor in (ours, theirs):
+        os.close(descriptor)
+    assert done.returncode == 2
+    assert f"a terminal is no place for one: idb {verb} NAME {sign} FILE" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -79,8 +79,9 @@ class Exec:
 
         Return the exit status, or None if ``done``, which is called all the time, said that nothing else is wanted.
 
-        When a command ends, Nomad (1.11.3) throws away the output that it has not sent yet. Nor does the command's input end when
-        this connection is lost.
+        Three traps of Nomad's docker driver (1.11.3): when a command ends, output that was not sent yet is thrown away. A command
+        that has not begun yet may be taken for one that has ended, with status 0. When this connection is lost, the command's
+        input does not end.
         """
         while self.status is None and not done():
             hungry = source is not None and len(self.outbox) < PIECE_BYTES

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import stat
 import time
 from collections.abc import Iterator
@@ -22,12 +23,14 @@ from ansible_collections.infinite.databases.plugins.module_utils._transfer.strea
     carry,
     open_descriptor,
     place_of,
+    run_watcher,
 )
 from ansible_collections.infinite.databases.plugins.module_utils.errors import InvalidInput, JobFailed
 from ansible_collections.infinite.databases.plugins.module_utils.runner import ModuleSpec
 
 SCRIPT = "/local/dump.sh"
 STDERR_BYTES = 4000
+TICK_SECONDS = 1.0
 
 
 class Output:
@@ -40,6 +43,7 @@ class Output:
         self.descriptor, self.place = descriptor, place
         self.mark = f"\ncomplete {secrets.token_hex(16)}\n".encode()
         self.held, self.problems, self.bytes = b"", b"", 0
+        self.watch = run_watcher()
 
     def add(self, stream: str, data: bytes) -> None:
         if stream == "stderr":
@@ -54,8 +58,12 @@ class Output:
         rest = memoryview(data)
         try:
             while rest:
-                count = os.write(self.descriptor, rest)
-                rest, self.bytes = rest[count:], self.bytes + count
+                # A pipe that is ready takes so many bytes at once (pipe(7)). So this process never sleeps in a write while nobody
+                # reads the pipe, and notices that it was interrupted.
+                self.watch()
+                if select.select([], [self.descriptor], [], TICK_SECONDS)[1]:
+                    count = os.write(self.descriptor, rest[: select.PIPE_BUF])
+                    rest, self.bytes = rest[count:], self.bytes + count
         except OSError as error:
             raise JobFailed(f"Cannot write to {self.place} ({error.strerror}), so the dump is not complete") from None
 

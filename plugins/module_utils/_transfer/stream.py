@@ -47,6 +47,7 @@ if not IMPORT_ERROR:
 TASK = "programs"
 # stream_wait.sh ends the job if this does not happen for a minute or two.
 ALIVE, ALIVE_SECONDS = ["touch", "/tmp/alive"], 15.0
+EXEC_ATTEMPTS = 10
 POLL_SECONDS = 0.1
 # How long Nomad may have no room for the job.
 PATIENCE_SECONDS = 60.0
@@ -65,6 +66,26 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "port": {"type": "int", "default": 5432},
     "ca_cert": {"type": "str", "default": ""},
 }
+
+
+class Greeting:
+    """Waits for the script's first line, which says that it reads its input. What comes later is for ``output``."""
+
+    LINE = b"ready\n"
+
+    def __init__(self, output: Callable[[str, bytes], None]) -> None:
+        self.output, self.seen, self.problems = output, b"", b""
+
+    def add(self, stream: str, data: bytes) -> None:
+        if self.is_said():
+            self.output(stream, data)
+        elif stream == "stdout":
+            self.seen += data
+        else:
+            self.problems += data
+
+    def is_said(self) -> bool:
+        return self.seen == self.LINE
 
 
 class Beside:
@@ -116,7 +137,7 @@ class Beside:
         job = f"{verb}-{self.name}-{secrets.token_hex(4)}"
         try:
             self._submit(job)
-            command = Exec(self.jobs, self._started(job), TASK, ["/bin/sh", *script], output)
+            command = self._greeted(self._started(job), script, output)
             try:
                 command.send(Place("", {}, self.record["password"]).passfile().encode())
                 with self._kept_alive(command.alloc):
@@ -128,16 +149,34 @@ class Beside:
             with suppress(InfiniteError):
                 end_job(self.jobs, job, purge=True)
 
+    def _greeted(self, alloc: str, script: list[str], output: Callable[[str, bytes], None]) -> Exec:
+        """Run the script. Nomad may say that it has ended before it has begun; then it is tried again, as it has done nothing yet."""
+        problems = b""
+        for _attempt in range(EXEC_ATTEMPTS):
+            greeting = Greeting(output)
+            command = Exec(self.jobs, alloc, TASK, ["/bin/sh", *script], greeting.add)
+            try:
+                command.run(done=greeting.is_said)
+            except BaseException:
+                command.close()
+                raise
+            if greeting.is_said():
+                return command
+            problems = greeting.problems or problems
+            command.close()
+        reason = " ".join(problems.decode("utf-8", "replace").split()) or "it ends at once"
+        raise JobFailed(f"{self.name}: Nomad does not run {script[0]} beside the database: {reason}")
+
     @contextmanager
     def _kept_alive(self, alloc: str) -> Iterator[None]:
         """Tell the job again and again that this run still exists, also while the run waits for whoever reads its output."""
-        # Ansible runs a task in a child process. If the run is killed, the child notices it only by its new parent.
-        ended, parent = Event(), os.getppid()
+        ended, watch = Event(), run_watcher()
 
         def tell() -> None:
-            while not ended.wait(ALIVE_SECONDS) and os.getppid() == parent:
+            while not ended.wait(ALIVE_SECONDS):
                 # Nomad may be out of reach for a moment. If it stays so, the command's own connection fails, too.
                 with suppress(InfiniteError):
+                    watch()
                     alive = Exec(self.jobs, alloc, TASK, ALIVE, lambda _stream, _data: None)
                     try:
                         alive.run(done=ended.is_set)
@@ -201,13 +240,26 @@ def open_descriptor(file: str, flags: int) -> int:
     return os.dup(int(given[1]))
 
 
-def carry(command: Exec, source: int | None, done: Callable[[], bool], progress: Callable[[], str]) -> int | None:
-    """Run the command until it is done, or until it ends by itself with the returned status."""
+def run_watcher() -> Callable[[], None]:
+    """Return a function that raises an error once the run that this process belongs to has been killed.
+
+    Ansible runs a task in a child process. If the run is killed, the child notices it only by its new parent.
+    """
     parent = os.getppid()
 
-    def is_done() -> bool:
+    def watch() -> None:
         if os.getppid() != parent:
             raise JobFailed("The run was killed")
+
+    return watch
+
+
+def carry(command: Exec, source: int | None, done: Callable[[], bool], progress: Callable[[], str]) -> int | None:
+    """Run the command until it is done, or until it ends by itself with the returned status."""
+    watch = run_watcher()
+
+    def is_done() -> bool:
+        watch()
         return done()
 
     with waiting(progress):
