@@ -240,6 +240,17 @@ def test_import_and_export(run: Run, awx: Awx, nomad: NomadClient, controller: C
 
 
 @pytest.mark.slow
+def test_dump_and_load(run: Run, awx: Awx, nomad: NomadClient, tmp_path: Path) -> None:
+    """A file in a directory that AWX exposes to jobs."""
+    file = str(tmp_path / "a.dump")
+    run("dump", **empty(awx, "dump", db=A, file=file))
+    run("load", **empty(awx, "load", db=B, file=file), fails=True)
+    run("load", **empty(awx, "load", db=B, file=file), replace="true")
+    with connect(nomad, awx, B) as connection:
+        assert connection.execute("select number from kept").fetchone() == (7,)
+
+
+@pytest.mark.slow
 def test_preview_workflow(awx: Awx, nomad: NomadClient, secrets: set[str]) -> None:
     """Made, said in a comment, once, and what is past its time ended."""
     jobs = awx.workflow("preview of a pull request", pr="7", project=PREFIX.strip("-"), **{"from": "", "ttl": ""})

@@ -150,7 +150,7 @@ class Beside:
                 end_job(self.jobs, job, purge=True)
 
     def _greeted(self, alloc: str, script: list[str], output: Callable[[str, bytes], None]) -> Exec:
-        """Run the script. Nomad may say that it has ended before it has begun; then it is tried again, as it has done nothing yet."""
+        """Run the script. Nomad may say that it has ended before it has begun; then it is tried again, as it did nothing."""
         problems = b""
         for _attempt in range(EXEC_ATTEMPTS):
             greeting = Greeting(output)
