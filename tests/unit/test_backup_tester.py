@@ -126,9 +126,9 @@ def test_a_database_is_restored_and_the_result_outlives_the_agent(tmp_path: Path
         (
             "done 0/3000000 12 none",
             "0/0",
-            "the log was replayed only up to 0/3000000; the repository lacks a part",
+            "the log was replayed only up to 0/3000000; after that, files up to 0000",
         ),
-        ("done 0/3000158 12 none", "0/4000000", "the log was replayed only up to 0/3000158; the repository lacks"),
+        ("done 0/3000158 12 none", "0/4000000", "the log was replayed only up to 0/3000158; after that, files"),
         ("nonsense", "0/0", "nonsense"),
     ],
     ids=["server", "last file", "order", "nonsense"],

@@ -42,6 +42,7 @@ LIMIT_SECONDS = 12 * 3600.0
 # Seconds between two looks at what the server wants, and between two looks for leftovers.
 LOOK = 0.05
 CLEAN_SECONDS = 60.0
+CLEAN_TRIES = 10
 RESULT_BYTES = 1000
 WANTED = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
 DONE = re.compile(r"done ([0-9A-F]+/[0-9A-F]+) (\d+) (.+)")
@@ -175,7 +176,7 @@ class Tester:
             raise Failed(said.removeprefix("failed "))
         replayed, relations, until = found.groups()
         if position(replayed) < position(reach) or position(replayed) <= begin_of(last):
-            raise Failed(f"the log was replayed only up to {replayed}; the repository lacks a part of it before the end of {last}")
+            raise Failed(f"the log was replayed only up to {replayed}; after that, files up to {last} are missing or damaged")
         return {"relations": int(relations), "until": until}
 
     def serve(self, volume: Volume, control: Path, test: Path) -> str:
@@ -211,12 +212,20 @@ class Tester:
                 raise Failed(f"no room for a test restore: it takes {needs}; {has} are free, and {stays} have to stay free")
 
     def clean(self) -> None:
-        """Remove all that a test leaves. If a server is still writing, the next call removes the rest."""
-        try:
-            for place in (self.new, self.directory / "control", self.directory / "ready", *self.work.iterdir()):
-                if place.is_dir() and not place.is_symlink():
-                    shutil.rmtree(place)
-                else:
-                    place.unlink(missing_ok=True)
-        except OSError as error:
-            say(f"what a test restore left is not removed yet: {error}")
+        """Remove all that a test leaves. A server that has lost its files ends within seconds, but may still be writing."""
+        for tries_left in reversed(range(CLEAN_TRIES)):
+            try:
+                self.remove_all()
+                return
+            except OSError as error:
+                if not tries_left:
+                    say(f"what a test restore left is not removed yet: {error}")
+                    return
+            time.sleep(1)
+
+    def remove_all(self) -> None:
+        for place in (self.new, self.directory / "control", self.directory / "ready", *self.work.iterdir()):
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
