@@ -78,11 +78,11 @@ SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true CONNECTION LIMIT -1', da
 SELECT datname FROM pg_database WHERE NOT datistemplate
 SQL
     relations=0
-    for database in $(cat /tmp/said); do
+    while IFS= read -r database; do
         # PostgreSQL's own relations have smaller numbers.
-        count=$(psql -XAtq -d "$database" -c "SELECT count(*) FROM pg_class WHERE oid >= 16384 AND relkind <> 't'" 2>&1) || fail "$count"
+        count=$(psql -XAtq -d "$database" -c "SELECT count(*) FROM pg_class WHERE oid >= 16384 AND relkind <> 't'" 2>&1 < /dev/null) || fail "$count"
         relations=$((relations + count))
-    done
+    done < /tmp/said
     # Reads all tables and B-tree indexes. It calls no function of users, because it does not look up each row in the indexes.
     pg_amcheck --all --install-missing > /tmp/said 2>&1 || fail "pg_amcheck: $(head -n 3 /tmp/said)"
     echo "done $replayed $relations ${moment:-none after the backup}"

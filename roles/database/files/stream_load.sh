@@ -22,12 +22,12 @@ refuse() {
 piece=65536 have=0
 : > /tmp/head
 while :; do
-    head -c $piece <&3 >> /tmp/head
+    head -c "$piece" <&3 >> /tmp/head
     had=$have have=$(wc -c < /tmp/head)
     if pg_restore --list /tmp/head > /tmp/table 2> /tmp/problem; then
         break
     fi
-    [ $((have - had)) = $piece ] || refuse "the dump is not complete, or pg_restore $PG_VERSION does not know its format"
+    [ $((have - had)) = "$piece" ] || refuse "the dump is not complete, or pg_restore $PG_VERSION does not know its format"
     [ "$have" -lt 50000000 ] || refuse "the dump's table of contents is larger than 50 MB"
     piece=$have
 done
