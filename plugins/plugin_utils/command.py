@@ -153,7 +153,9 @@ def parse(verb: str, typed: Sequence[str]) -> dict[str, Any]:
     typed = [re.sub(r"^--[a-z_]+", lambda name: name[0].replace("_", "-"), one) for one in typed]
     parsed, unknown = parser_of(verb).parse_known_intermixed_args(typed)
     if unknown:
-        name = unknown[0].partition("=")[0]
+        name, subject = unknown[0].partition("=")[0], VERBS[verb].subject
+        if subject and name == f"--{subject}":
+            refuse(f"{verb} takes the value without {name}: idb {verb} {VERBS[verb].placeholder}")
         known = [one.name for one in VERBS[verb].all_options.values() if one.is_text]
         near = meant(name.lstrip("-").replace("-", "_"), known, SYNONYMS, "--")
         refuse(f"{verb} takes no {name}{near} `idb {verb} --help` lists all")

@@ -61,6 +61,7 @@ def test_understood(typed: str, variables: dict[str, str], arguments: list[str])
         ("provision mydb --ram=512", "provision takes no --ram; did you mean --memory?"),
         ("provision mydb --max_memory 512", "did you mean --memory-max?"),
         ("list --frobnicate", "list takes no --frobnicate. `idb list --help`"),
+        ("url --db mydb", "url takes the value without --db: idb url NAME"),
         ("url mydb --role x", "invalid choice: 'x'"),
         ("url", "which database? idb url NAME"),
         ("stop --check", "which databases? idb stop NAME, or --labels KEY=VALUE"),
