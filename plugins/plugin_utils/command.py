@@ -256,7 +256,10 @@ def give_stream(run: Run) -> None:
     stream, sign, what = (1, ">", "writes") if writes else (0, "<", "reads")
     if os.isatty(stream):
         refuse(f"{run.verb} {what} a dump, and a terminal is no place for one: idb {run.verb} NAME {sign} FILE, or --file FILE")
-    descriptor = os.dup(stream)
+    try:
+        descriptor = os.dup(stream)
+    except OSError:
+        refuse(f"{run.verb} {what} a dump, and that stream is closed: idb {run.verb} NAME {sign} FILE, or --file FILE")
     os.set_inheritable(descriptor, True)
     run.variables["file"] = f"/dev/fd/{descriptor}"
     if writes:

@@ -244,8 +244,8 @@ def test_dump_and_load(run: Run, awx: Awx, nomad: NomadClient, tmp_path: Path) -
     """A file in a directory that AWX exposes to jobs."""
     file = str(tmp_path / "a.dump")
     run("dump", **empty(awx, "dump", db=A, file=file))
-    run("load", **empty(awx, "load", db=B, file=file), fails=True)
     run("load", **empty(awx, "load", db=B, file=file), replace="true")
+    run("load", **empty(awx, "load", db=B, file=file), fails=True)
     with connect(nomad, awx, B) as connection:
         assert connection.execute("select number from kept").fetchone() == (7,)
 
