@@ -88,6 +88,10 @@ failed_lines:
   returned: success
   type: list
   elements: str
+records:
+  description: How many databases the repository knows, of those that were asked for.
+  returned: success
+  type: int
 api_calls:
   description: How many requests were sent to Nomad.
   returned: success

@@ -78,6 +78,7 @@ def told(**news: Any) -> dict[str, Any]:
     """What an agent says of a database for which all is well."""
     nothing = {"pending": 0, "pending_bytes": 0, "pending_since": None, "archive_error": "", "backup_error": ""}
     well = {"time": 1e9, "seen": 1e9 - DAY, "running": True, "schedule": {"full": 7 * DAY, "differential": DAY, "test": 7 * DAY}}
+    well |= {"record_error": "", "recorded": 1e9 - 5, "continuous": True}
     return well | nothing | {"backups": backups(("full", 1e9 - 3600))} | news
 
 
@@ -89,6 +90,16 @@ def told(**news: Any) -> dict[str, Any]:
         ({"pending_since": 1e9 - 200}, ""),
         ({"pending_since": 1e9 - 360, "archive_error": "no route"}, "its log has not been archived for 6 minutes: no route"),
         ({"backup_error": "[032]: key"}, "its backup failed: [032]: key"),
+        (
+            {"record_error": "[032]: key"},
+            "its record is not in the repository, so `recover` would not bring it back: [032]: key",
+        ),
+        (
+            {"recorded": None},
+            "its record is not in the repository, so `recover` would not bring it back: the agent's log may say why",
+        ),
+        ({"recorded": None, "running": False}, ""),
+        ({"recorded": None, "seen": 1e9 - 200}, ""),
         ({"backups": backups(("full", 1e9 - 1.2 * DAY))}, ""),
         ({"backups": backups(("full", 1e9 - 2 * DAY))}, "its newest backup is 48 hours old"),
         ({"backups": backups(("full", 1e9 - 2 * DAY)), "running": False}, ""),
@@ -147,6 +158,7 @@ def test_which_databases_can_have_an_alarm(known: bool, given: dict[str, Any], e
         # The agent has said nothing since.
         ({"time": 1e9 - 600}, 1e9 - 600 - state.FILE_SECONDS),
         ({"pending_since": 1e9 - 400, "backups": backups(("full", 1e9 - 30))}, 1e9 - 25),
+        ({"continuous": False}, 1e9 - 3595),
         ({"backups": []}, None),
         ({"backups": None}, None),
     ],
@@ -315,21 +327,26 @@ def test_what_is_due(
     path, now = make_volume(tmp_path, "a", STANZA), 1.7e9 + 1
     if running:
         (path / "data" / "postmaster.pid").touch()
-    one = volume.Volume(path, STANZA, now - seen)
+    one = volume.Volume(path, STANZA, now - seen, continuous=base)
     one.backups = None if backed_up is None else backups(*backed_up)
     assert agent_of(tmp_path, base).due(one, now) == expected
 
 
 def test_an_order_is_carried_out_once(tmp_path: Path) -> None:
     path, ours = make_volume(tmp_path, "a", STANZA), agent_of(tmp_path)
-    one = volume.Volume(path, STANZA, 0.0, backups=[])
+    one = volume.Volume(path, STANZA, 0.0, backups=[], continuous=True)
     (path / "order").write_text("0123456789ab incr 0/1A2B3C")
     ours.look_at_order(one, [])
+    # Another run's order comes between.
+    (path / "order").write_text("ba9876543210 wal 0/1A2B3C")
     ours.look_at_order(one, [])
+    (path / "order").write_text("0123456789ab incr 0/1A2B3C")
+    ours.look_at_order(one, [])
+    assert one.accepted == ["0123456789ab"]
     assert ours.waiting.qsize() == 1
     ours.back_up(*ours.waiting.get())
     assert ours.repository.taken == ["incr"]
-    assert one.orders == {"0123456789ab": {"error": "", "reach": "0/1A2B3C"}}
+    assert one.orders["0123456789ab"] == {"error": "", "reach": "0/1A2B3C"}
     ours.look_at_order(one, [])
     assert ours.waiting.qsize() == 0
     # After a restart of the agent, a backup that is younger than the order is its backup.

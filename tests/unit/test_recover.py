@@ -90,6 +90,7 @@ def test_a_record_is_copied_when_it_changes(nomad: Nomad, kept: Kept, copier: An
     for index, password in ((1, "first"), (1, "first"), (2, "second"), (2, "second")):
         nomad.put(index, word=password)
         copier.copy(present)
+        assert present["volume"].recorded
         assert json.loads(kept.written[STANZA]["items"]["logins"])["owner"]["password"] == password
         assert kept.written[STANZA]["erased"] == 0
     assert kept.writes == 2
@@ -98,7 +99,7 @@ def test_a_record_is_copied_when_it_changes(nomad: Nomad, kept: Kept, copier: An
 def test_a_volume_cannot_name_another_database(nomad: Nomad, kept: Kept, copier: Any, present: dict[str, Any]) -> None:
     nomad.put(1, volume=OTHER)
     copier.copy(present)
-    assert kept.writes == 0
+    assert (kept.writes, present["volume"].recorded) == (0, None)
 
 
 def test_what_cannot_be_written_is_told_and_tried_again(nomad: Nomad, kept: Kept, copier: Any, present: dict[str, Any]) -> None:
@@ -145,14 +146,36 @@ def test_a_new_agent_takes_nothing_for_erased(nomad: Nomad, kept: Kept, present:
 
 
 def test_the_newest_copy_counts() -> None:
-    copies = [saved(written=2, items=items(OTHER), erased=3), saved(written=1), saved(name="other", written=9)]
+    # The agent has written last that the older database was erased.
+    copies = [saved(created=2, written=3, items=items(OTHER)), saved(created=1, written=4, erased=4), saved(name="other")]
     found = saved_records.newest(copies)
-    assert {name: (one["volume"], one["erased"]) for name, one in found.items()} == {"mydb": (OTHER, 3), "other": (STANZA, 0)}
+    assert {name: (one["volume"], one["erased"]) for name, one in found.items()} == {"mydb": (OTHER, 0), "other": (STANZA, 0)}
     for source, volume in (("mydb", OTHER), (STANZA, STANZA)):
         record = saved_records.find_saved(copies[:2], source)
         assert record
         assert record["volume"] == volume
     assert saved_records.find_saved(copies, "nobody") is None
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_read() -> None:
+    lines = [
+        f"{STANZA} 0 {json.dumps(saved())} ",
+        f"{OTHER} 1 ",
+        f'{OTHER} 0 {{"name": ',
+        f"{OTHER} 29 2026-12-01 P00  ERROR: [029]: unable to flush ",
+    ]
+    text = "\n".join([*lines, "end\n"])
+    assert saved_records.read_lines(text.removesuffix("end\n")) is None
+    assert saved_records.read_lines("") is None
+    found = saved_records.read_lines(text)
+    assert found
+    assert found.copies == [saved()]
+    assert [problem.partition(": ")[2].split(":")[0] for problem in found.problems] == [
+        "the repository has backups, but no record of whose they are",
+        "its record cannot be read",
+        "its record cannot be read",
+    ]
+    assert saved_records.read_lines("end\n") == ([], [])
 
 
 def record(**more: Any) -> dict[str, Any]:
@@ -198,3 +221,9 @@ RESTORE = {"source": "mydb", "stanza": STANZA, "at": "", "reach": ""}
 def test_what_is_recovered(of_copy: dict[str, Any], here: dict[str, Any] | None, jobs: list[str], expected: Plan) -> None:
     present = {} if here is None else {"mydb": record() | here}
     assert plan({"mydb": record(**of_copy)}, present, jobs, ["15", "17"]) == expected
+
+
+def test_a_database_whose_node_is_away_is_named() -> None:
+    assert plan({"mydb": record()}, {"mydb": record()}, ["mydb"], ["17"], [STANZA]).notes == [
+        "mydb: its node is away; docs/backup.md says what to do if the node is lost for good"
+    ]

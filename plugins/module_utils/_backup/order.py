@@ -74,6 +74,7 @@ class Orders:
         the write-ahead log that the repository has at least.
         """
         found: dict[str, dict[str, Any]] = {}
+        accepted: set[str] = set()
         deadline = time.monotonic() + seconds
         look_again = time.monotonic() + AGAIN_SECONDS
         with waiting(lambda: f"the backups of {some(self.ids.keys() - found.keys())}"):
@@ -81,13 +82,15 @@ class Orders:
                 states = read_states(self.client)
                 for name, order in self.ids.items():
                     state = states.get(self.volumes[name])
+                    if state and order in state["accepted"]:
+                        accepted.add(name)
                     if state and order in state["orders"]:
                         found[name] = state | state["orders"][order]
                 left = self.ids.keys() - found.keys()
                 if not left or time.monotonic() > deadline:
                     return found
                 if time.monotonic() > look_again:
-                    values(self.client.map(self._place_again, left))
+                    values(self.client.map(self._place_again, left - accepted))
                     look_again = time.monotonic() + AGAIN_SECONDS
                 time.sleep(POLL_SECONDS)
 

@@ -8,10 +8,12 @@ the record, with the passwords. The last three are seconds since 1970; ``erased`
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from ansible_collections.infinite.databases.plugins.module_utils._backup.state import JOB
 from ansible_collections.infinite.databases.plugins.module_utils._database.record import WANTED, read_items
@@ -23,9 +25,9 @@ from ansible_collections.infinite.databases.plugins.module_utils.errors import I
 
 # No database can have this name.
 LOCK = "_records"
-FILE = "alloc/data/records.json"
+FILE = "alloc/data/records"
 POLL_SECONDS = 0.5
-WAIT_SECONDS = 600.0
+WAIT_SECONDS = 3600.0
 
 
 def read_repository(client: NomadClient) -> dict[str, str]:
@@ -41,8 +43,8 @@ def is_directory(repository: Mapping[str, str]) -> bool:
 
 
 def newest(copies: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the newest record of each name. A name may have had several databases, one after the other."""
-    return {copy["name"]: read_copy(copy) for copy in sorted(copies, key=lambda copy: float(copy["written"]))}
+    """Return the record of each name's newest database. A name may have had several databases, one after the other."""
+    return {copy["name"]: read_copy(copy) for copy in sorted(copies, key=lambda copy: float(copy["created"]))}
 
 
 def find_saved(copies: Sequence[Mapping[str, Any]], source: str) -> dict[str, Any] | None:
@@ -55,8 +57,35 @@ def read_copy(copy: Mapping[str, Any]) -> dict[str, Any]:
     return read_items(copy["name"], copy["items"]) | {"created_at": int(copy["created"]), "erased": int(copy["erased"])}
 
 
-def read_saved(client: NomadClient, records_job: str, images: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return all copies that the repository has. A job reads them, because only jobs reach the repository."""
+class Saved(NamedTuple):
+    """All copies that the repository has, and a line about each stanza that has none that can be read."""
+
+    copies: list[dict[str, Any]]
+    problems: list[str]
+
+
+def read_lines(text: str) -> Saved | None:
+    """Return what the job's file says; None if the file is not complete. Its lines are STANZA STATUS COPY, and `end`."""
+    *lines, end = text.splitlines() or [""]
+    if end != "end":
+        return None
+    saved = Saved([], [])
+    for line in lines:
+        stanza, status, said = line.split(" ", 2)
+        try:
+            if status == "0":
+                saved.copies.append(json.loads(said))
+            elif status == "1":
+                saved.problems.append(f"{stanza}: the repository has backups, but no record of whose they are")
+            else:
+                saved.problems.append(f"{stanza}: its record cannot be read: {said}")
+        except ValueError as error:
+            saved.problems.append(f"{stanza}: its record cannot be read: {error}")
+    return saved
+
+
+def read_saved(client: NomadClient, records_job: str, images: Mapping[str, str]) -> Saved:
+    """Have a job read the copies, because only jobs reach the repository."""
     repository = read_repository(client)
     job = f"{JOB_PREFIX}{LOCK}_{secrets.token_hex(4)}"
     image = images[max(images, key=int)]
@@ -72,11 +101,12 @@ def read_saved(client: NomadClient, records_job: str, images: Mapping[str, str])
             verdict = wait_for(client, [key], POLL_SECONDS)[key]
             alloc = newest_allocation(client, job, client.namespace)
             if alloc and alloc["ClientStatus"] == "running":
-                try:
-                    return list(client.endpoint("client/fs/cat").get(alloc["ID"], path=FILE, namespace=client.namespace))
-                except NomadError:
-                    # The job has not written the file yet.
-                    pass
+                # Until the job has written the file, there is none.
+                with suppress(NomadError):
+                    said = client.endpoint("client/fs/cat").send("get", alloc["ID"], path=FILE, namespace=client.namespace).text
+                    if saved := read_lines(said):
+                        return saved
             if verdict.error != late or time.monotonic() > deadline:
+                verdict.error = verdict.error.replace(late, f"it was not done within {WAIT_SECONDS:g} s")
                 why = explain(client, key, verdict)["reason"]
                 raise JobFailed(f"The databases' records could not be read from the backups' repository: {why}")

@@ -8,6 +8,7 @@ same time. An interrupted run is continued by the next: a record says whether it
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,9 @@ def plan(
     present: Mapping[str, Mapping[str, Any]],
     jobs: Collection[str],
     versions: Collection[str],
+    away: Collection[str] = (),
 ) -> Plan:
+    """Decide for each record that the repository has. ``away`` has the volumes that no ready node has."""
     found = Plan()
     for name, record in saved.items():
         here = present.get(name)
@@ -74,7 +77,8 @@ def plan(
             else:
                 found.lost.append(name)
         elif here["volume"] == record["volume"]:
-            continue
+            if record["volume"] in away and not here["destroyed"]:
+                found.notes.append(f"{name}: its node is away; docs/backup.md says what to do if the node is lost for good")
         elif here["logins"] != record["logins"]:
             lost = f"idb restore {name}-lost --from {record['volume']}"
             found.notes.append(f"{name}: another database has this name now; restore the lost one under another name ({lost})")
@@ -83,6 +87,12 @@ def plan(
         elif name not in jobs and not here["destroyed"]:
             found.restored.append(name)
     return found
+
+
+def volumes_away(client: NomadClient) -> set[str]:
+    """Return the volumes whose node is not ready."""
+    ready = {node["ID"] for node in client.endpoint("nodes").get() if node["Status"] == "ready"}
+    return {volume["Name"] for volume in client.volumes.list() if volume["NodeID"] not in ready}
 
 
 def claim(client: NomadClient, params: Mapping[str, Any], lost: list[Mapping[str, Any]], check_mode: bool) -> None:
@@ -102,16 +112,18 @@ def claim(client: NomadClient, params: Mapping[str, Any], lost: list[Mapping[str
 
 def restore_all(client: NomadClient, params: Mapping[str, Any], names: Collection[str]) -> tuple[dict[str, str], list[str]]:
     """Restore the data. Return a line about each database by its name, and a line about each failure."""
-    repository = read_repository(client)
+    repository, stopping = read_repository(client), threading.Event()
 
     def restore(record: Mapping[str, Any]) -> str:
         began = time.monotonic()
-        until = restore_data(client, params, record, repository)
+        if record["version"] not in params["images"] or record["restore"].get("source") != record["name"]:
+            raise InvalidInput(f"{record['name']}: another run has changed it meanwhile; see `info`, and run this again")
+        until = restore_data(client, params, record, repository, stopping)
         change(client, record, lambda now: dict(now) | {"restore": {}})
         former, took = record["restore"]["stanza"], time.monotonic() - began
         return f"{record['name']}: recovered from {former} (last transaction: {until}), in {took:.0f} s"
 
-    with interruptible(f"{len(names)} databases"):
+    with interruptible(f"{len(names)} databases", stopping):
         outcomes = client.map(restore, read_all(client, names).values())
     done = {outcome.item["name"]: str(outcome.value) for outcome in outcomes if not outcome.error}
     return done, [str(outcome.error) for outcome in outcomes if outcome.error]
@@ -123,12 +135,13 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         wanted = check_names(params["names"])
     except ValueError as error:
         raise InvalidInput(str(error)) from None
-    saved = newest(read_saved(client, params["records_job"], params["images"]))
+    copies, unreadable = read_saved(client, params["records_job"], params["images"])
+    saved = newest(copies)
     if unknown := [name for name in wanted if name not in saved]:
         raise InvalidInput(f"{', '.join(unknown)}: the repository has no record of it; nothing was changed")
     saved = {name: record for name, record in saved.items() if not wanted or name in wanted}
     jobs = {job["ID"] for job in client.jobs.get()}
-    found = plan(saved, read_all(client, saved), jobs, params["images"])
+    found = plan(saved, read_all(client, saved), jobs, params["images"], volumes_away(client))
     claim(client, params, [saved[name] for name in found.lost], check_mode)
     todo = found.lost + found.begun
     failed: list[str] = []
@@ -138,8 +151,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     return {
         "changed": bool(todo + found.restored),
         "names": [name for name in [*done, *found.restored] if not saved[name]["destroyed"]],
-        "lines": list(done.values()),
-        "failed_lines": found.notes + failed,
+        "lines": list(done.values()) + [f"{name}: is restored, and is to be run" for name in found.restored],
+        "failed_lines": found.notes + failed + ([] if wanted else unreadable),
+        "records": len(saved),
         "api_calls": client.api_calls,
     }
 

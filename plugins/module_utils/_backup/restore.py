@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -101,7 +102,7 @@ def find_erased(client: NomadClient, params: Mapping[str, Any]) -> dict[str, Any
     """Return the record of a database that is gone, from the repository."""
     source = params["source"]
     if params["records_job"]:
-        if found := find_saved(read_saved(client, params["records_job"], params["images"]), source):
+        if found := find_saved(read_saved(client, params["records_job"], params["images"]).copies, source):
             return found
         raise InvalidInput(f"{source}: there is no such database, and no backup of one; see `list` for the names there are")
     raise InvalidInput(f"{source}: there is no such database; see `list` for the names there are")
@@ -115,6 +116,8 @@ def begin(client: NomadClient, params: Mapping[str, Any], check_mode: bool) -> d
     except ValueError as error:
         raise InvalidInput(f"at: {error}") from None
     record = find_record(client, source) or find_erased(client, params)
+    # For a volume, the name of the database that it had.
+    source = record["name"]
     target = find_record(client, name)
     if target and not target["restore"]:
         raise InvalidInput(f"{name}: a database of this name exists; restore under another name, or purge it first")
@@ -148,21 +151,31 @@ def begin(client: NomadClient, params: Mapping[str, Any], check_mode: bool) -> d
     }
 
 
-def await_job(client: NomadClient, lock: Lock, job: str, seconds: float) -> Verdict:
+def await_job(client: NomadClient, lock: Lock, job: str, seconds: float, stopping: threading.Event | None) -> Verdict:
     """Wait until the job has ended, and renew the lock meanwhile."""
     key, late = (client.namespace, job), f"it was not ready within {BEAT_SECONDS:g} s"
     deadline = time.monotonic() + seconds
     while True:
         lock.beat()
+        if stopping and stopping.is_set():
+            raise JobFailed(f"{lock.database}: interrupted")
         verdict = wait_for(client, [key], BEAT_SECONDS)[key]
-        if verdict.error != late or time.monotonic() > deadline:
+        if verdict.error == late and time.monotonic() > deadline:
+            verdict.error = f"it was not done within {seconds:g} s"
+        if verdict.error != late:
             return verdict
 
 
-def restore_data(client: NomadClient, params: Mapping[str, Any], record: Mapping[str, Any], repository: Mapping[str, str]) -> str:
+def restore_data(
+    client: NomadClient,
+    params: Mapping[str, Any],
+    record: Mapping[str, Any],
+    repository: Mapping[str, str],
+    stopping: threading.Event | None = None,
+) -> str:
     """Restore into the record's volume what the record says. Return the time of the last transaction.
 
-    A restore is a transfer: see lock.py for what ends an interrupted one.
+    A restore is a transfer: see lock.py for what ends an interrupted one. ``stopping`` ends it from another thread.
     """
     name, asked = record["name"], record["restore"]
     job = f"{JOB_PREFIX}{name}_{secrets.token_hex(4)}"
@@ -175,7 +188,7 @@ def restore_data(client: NomadClient, params: Mapping[str, Any], record: Mapping
     with locked(client, name, job) as lock:
         client.variables.write(WANTED + job, repository)
         client.jobs.put(json={"Job": specification})
-        verdict = await_job(client, lock, job, params["wait_timeout"])
+        verdict = await_job(client, lock, job, params["wait_timeout"], stopping)
         alloc = newest_allocation(client, job, client.namespace)
         said = VERDICT.search(TaskLog(client, alloc["ID"], TASK, "stdout").last(8000)) if alloc else None
         if not said or said[1] != "done":

@@ -22,7 +22,11 @@ PENDING_SECONDS = 300.0
 FILE_SECONDS = 70.0
 # An agent knows a new database within this time.
 NEW_SECONDS = 60.0
+# So long an agent may take until it has copied a record, or has seen that the copy is right.
+RECORD_SECONDS = 300.0
 DAY_SECONDS = 86400.0
+# What an older agent does not say, until site.yml has replaced it.
+UNSAID = {"record_error": "", "continuous": True, "accepted": []}
 
 
 def read_states(client: NomadClient) -> dict[str, dict[str, Any]]:
@@ -41,7 +45,8 @@ def read_states(client: NomadClient) -> dict[str, dict[str, Any]]:
         except (NomadError, ValueError):
             # The node is away, or its agent has only just started.
             return {}
-        return {stanza: state | {"time": told["time"], "schedule": told["schedule"]} for stanza, state in told["stanzas"].items()}
+        said = {"time": told["time"], "schedule": told["schedule"]}
+        return {stanza: UNSAID | {"recorded": told["time"]} | state | said for stanza, state in told["stanzas"].items()}
 
     running = [one for one in allocs if one["ClientStatus"] == "running"]
     return {stanza: state for found in values(client.map(read, running)) for stanza, state in found.items()}
@@ -83,9 +88,9 @@ def newest(state: Mapping[str, Any]) -> int:
     """Return a moment before which every commit is in the repository. If the host is lost now, this is what can be restored.
 
     The moment is the agent's last word, or the end of the first file that waits, less the time for which a file may be open. A
-    backup comes with the log that was written during the backup.
+    backup comes with the log that was written during the backup. After a gap in the log, there is nothing more than the backup.
     """
-    archived = (state["pending_since"] or state["time"]) - FILE_SECONDS
+    archived = (state["pending_since"] or state["time"]) - FILE_SECONDS if state["continuous"] else 0
     return int(max(archived, state["backups"][-1]["stop"]))
 
 
@@ -100,8 +105,10 @@ def alarm(state: Mapping[str, Any] | None, now: float) -> str:
         return f"its log has not been archived for {_minutes(now - state['pending_since'])}: {why}"
     if state["backup_error"]:
         return f"its backup failed: {state['backup_error']}"
-    if state.get("record_error"):
-        return f"its record could not be copied into the repository: {state['record_error']}"
+    recorded = state["recorded"] or state["seen"]
+    if state["record_error"] or (state["running"] and state["time"] - recorded > RECORD_SECONDS):
+        why = state["record_error"] or "the agent's log may say why"
+        return f"its record is not in the repository, so `recover` would not bring it back: {why}"
     # A database that does not run has nothing new. A backup may wait for others, and takes its time.
     period = state["schedule"]["differential"]
     newest = state["backups"][-1]["stop"] if state["backups"] else state["seen"]

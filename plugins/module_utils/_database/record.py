@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The two Nomad Variables of a database.
 
-- ``databases/<name>`` is the record: the passwords of the database's logins, its volume, and its description. No workload can
+- ``databases/<name>`` is the record: the passwords of the database's logins, its volume, and its description. No database can
   read it.
 - ``nomad/jobs/<name>`` is for the database's own job: what the server needs of the record, without passwords.
 

@@ -217,6 +217,8 @@ class Collector:
             full = details.merged(one, records[one["name"]], self.retention or int(now), now)
             full |= measured(full, by_name.get(full["volume"], {}), addresses.get(full["name"], ""), figures)
             backup = of_database(states, records[one["name"]], now)
+            # The reason may have lines of a log, which not everybody may read.
+            backup["alarm"] = backup["alarm"].partition(": ")[0]
             full["backup"] = {key: backup.get(key) for key in PUBLIC_OF_BACKUP} if self.backups else None
             found.append({key: full[key] for key in PUBLIC})
         pool = pool_counts(read_state(volumes, jobs, variables).on(taking_work(nodes)))

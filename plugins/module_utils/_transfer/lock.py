@@ -135,8 +135,11 @@ def locked(client: NomadClient, database: str, job: str) -> Iterator[Lock]:
 
 
 @contextmanager
-def interruptible(database: str) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM, which Ansible passes on to its child, into an error, so that the transfer is cleaned up."""
+def interruptible(database: str, stopping: threading.Event | None = None) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM, which Ansible passes on to its child, into an error, so that the transfer is cleaned up.
+
+    ``stopping`` is set for the sake of other threads, for which the main thread waits.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -146,6 +149,8 @@ def interruptible(database: str) -> Iterator[None]:
         # Only the first signal counts, because the cleanup follows.
         for one in caught:
             signal.signal(one, signal.SIG_IGN)
+        if stopping:
+            stopping.set()
         raise JobFailed(f"{database}: interrupted")
 
     before = [signal.signal(one, stop) for one in caught]

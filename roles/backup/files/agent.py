@@ -63,6 +63,7 @@ class Agent:
         self.volumes = found
 
     def look(self, volume: Volume) -> None:
+        volume.continuous = self.repository.has_base(volume)
         ready = volume.ready_files()
         volume.pending, volume.pending_since = len(ready), min(ready.values(), default=None)
         now = time.time()
@@ -84,7 +85,7 @@ class Agent:
             return ""
         if now - volume.seen < FIRST_SECONDS or not volume.is_running:
             return None
-        return "full" if not self.repository.has_base(volume) else self.schedule.due(volume.stanza, volume.backups, now) or None
+        return "full" if not volume.continuous else self.schedule.due(volume.stanza, volume.backups, now) or None
 
     def look_at_order(self, volume: Volume, backups: Sequence[Mapping[str, Any]]) -> None:
         order = volume.read_order()
@@ -94,8 +95,8 @@ class Agent:
             # grant.sh has begun a new file of the log before it wrote the order, and the repository has all files before it.
             if not volume.pending:
                 volume.done(order.id, "", order.reach)
-        elif order.id != volume.order:
-            volume.order = order.id
+        elif order.id not in volume.accepted:
+            volume.accept(order.id)
             if order.kind == "test":
                 if self.tester:
                     self.tester.order(volume, order)
@@ -105,7 +106,7 @@ class Agent:
             elif any(one["start"] >= order.time for one in backups):
                 volume.done(order.id, "", order.reach)
             else:
-                kind = order.kind if self.repository.has_base(volume) else "full"
+                kind = order.kind if volume.continuous else "full"
                 self.enqueue(volume, kind, order.id, order.reach)
 
     def enqueue(self, volume: Volume, kind: str, order: str = "", reach: str = "") -> None:
@@ -155,7 +156,7 @@ class Agent:
             try:
                 records.copy(self.volumes)
                 problem = ""
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, LookupError, TypeError) as error:
                 problem = f"the databases' records could not be copied: {error}"
             if problem != last:
                 say(problem or "the databases' records are copied again")
@@ -209,7 +210,11 @@ def main() -> None:
     given = parser.parse_args()
     repository = Repository(given.config, given.seen, given.repository)
     schedule = Schedule(given.full, given.differential, given.test)
-    tester = Tester(given.restores, given.disk, repository, schedule) if given.test > 0 else None
+    tester: Tester | None = Tester(given.restores, given.disk, repository, schedule)
+    if given.test <= 0:
+        # What a killed agent has left, before tests were switched off.
+        tester.clean()
+        tester = None
     Agent(given.volumes, given.state, repository, schedule, tester).run()
 
 

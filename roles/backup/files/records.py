@@ -86,12 +86,21 @@ class Records:
                 continue
             except (OSError, ValueError) as error:
                 volume.record_error = str(error)
+        problem: OSError | None = None
         for stanza in [stanza for stanza in self.copied if stanza not in present]:
-            self._look_for_erased(stanza, indices)
+            try:
+                self._look_for_erased(stanza, indices)
+            except OSError as error:
+                problem = error
+        if problem:
+            raise problem
 
     def _copy_one(self, volume: Volume, name: str, indices: Mapping[str, int]) -> None:
         known = self.copied.get(volume.stanza)
-        if name not in indices or (known and known[:2] == (name, indices[name])):
+        if name not in indices:
+            return
+        if known and known[:2] == (name, indices[name]):
+            volume.recorded = time.time()
             return
         variable = self._read(name)
         # Whoever has broken into a database's container can name another database in this file.
@@ -101,6 +110,7 @@ class Records:
         control = volume.read_control()
         self.repository.write_record(volume.stanza, control, copy | {"written": time.time()})
         self.copied[volume.stanza] = Copied(name, variable["ModifyIndex"], control)
+        volume.recorded = time.time()
 
     def _look_for_erased(self, stanza: str, indices: Mapping[str, int]) -> None:
         """The volume is gone, or its database is left out of the backups. Only in the first case the record is gone, too."""

@@ -52,12 +52,10 @@ def read_file(path: Path, size: int = FILE_BYTES) -> str:
 
 def find_link(directory: Path) -> str:
     """Return the first symbolic link below a directory. Files may vanish meanwhile."""
-    with suppress(FileNotFoundError), os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.is_symlink():
-                return entry.path
-            if entry.is_dir(follow_symlinks=False) and (found := find_link(Path(entry.path))):
-                return found
+    for place, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            if os.path.islink(path := os.path.join(place, name)):
+                return path
     return ""
 
 
@@ -95,8 +93,12 @@ class Volume:
     archive_error: str = ""
     backup_error: str = ""
     record_error: str = ""
-    # The order that is under way, and the last ones that are done: {id: {"error": text, "reach": position in the log}}.
-    order: str = ""
+    # When the repository was last seen to have the database's record.
+    recorded: float | None = None
+    # Whether the repository has a backup from which on nothing is missing in the log.
+    continuous: bool = False
+    # The last orders that were accepted, and those that are done: {id: {"error": text, "reach": position in the log}}.
+    accepted: list[str] = field(default_factory=list)
     orders: dict[str, dict[str, str]] = field(default_factory=dict)
     archive_again: float = 0.0
     backup_again: float = 0.0
@@ -147,6 +149,9 @@ class Volume:
             file.write(repository)
         new.rename(self.path / "repository")
 
+    def accept(self, order: str) -> None:
+        self.accepted = [*self.accepted[-ORDERS:], order]
+
     def done(self, order: str, error: str, reach: str) -> None:
         self.orders[order] = {"error": error, "reach": reach}
         while len(self.orders) > ORDERS:
@@ -155,5 +160,6 @@ class Volume:
     def told(self) -> dict[str, Any]:
         """Return what the state says of the database, in a form that no later change of this volume changes."""
         names = ("seen", "backups", "archived", "pending", "pending_since", "archive_error", "backup_error", "record_error")
+        names += ("recorded", "continuous", "accepted")
         more = {"pending_bytes": self.pending * SEGMENT, "running": self.is_running, "orders": dict(self.orders)}
         return {name: getattr(self, name) for name in names} | more

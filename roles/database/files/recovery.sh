@@ -19,6 +19,9 @@ flock -w 150 9 || fail "another job uses the volume"
 # Without the mark, nobody takes the volume for a prepared one.
 rm -rf prepared data spool order stanza repository run
 mkdir -m 0700 data
+# The newest file of the log that the repository has now.
+pgbackrest info > /tmp/info 2>&1 || fail "$(cat /tmp/info)"
+last=$(sed -n 's|.*wal archive min/max ([0-9.]*): .*/\([0-9A-F]*\)$|\1|p' /tmp/info | tail -n 1)
 if [ -n "$AT" ]; then
     moment="$(printf '%s' "$AT" | tr T ' ')"
     pgbackrest --archive-mode=off --type=time "--target=$moment" --target-action=promote restore > /tmp/restored 2>&1
@@ -27,7 +30,16 @@ else
 fi || fail "$(grep -A 3 'ERROR: ' /tmp/restored || cat /tmp/restored)"
 # The settings in the backup may name programs to run, and this container has the repository's keys. Only pgBackRest's own lines are kept.
 cp postgresql.conf data/postgresql.conf
-grep -E '^(restore_command|recovery_target[a-z_]*) = ' data/postgresql.auto.conf > /tmp/auto.conf || :
+grep -E '^recovery_target[a-z_]* = ' data/postgresql.auto.conf > /tmp/auto.conf || :
+# PostgreSQL takes an exit status up to 125 for the end of the log. But pgBackRest tells the end by 1, and any other failure by another status.
+cat > /tmp/fetch.sh <<'FETCH'
+status=0
+pgbackrest archive-get "$1" "$2" > /tmp/fetched 2>&1 || status=$?
+[ "$status" -le 1 ] || mv /tmp/fetched /tmp/unfetched
+[ "$status" -le 1 ] || exit 200
+exit "$status"
+FETCH
+echo "restore_command = 'sh /tmp/fetch.sh \"%f\" \"%p\"'" >> /tmp/auto.conf
 cp /tmp/auto.conf data/postgresql.auto.conf
 
 cat > /tmp/pg_hba.conf <<'HBA'
@@ -52,23 +64,29 @@ quoted() {
     done
 }
 options=$(quoted "$@")
+why() {
+    if [ -e /tmp/unfetched ]; then cat /tmp/unfetched; else grep -E 'FATAL|PANIC' /tmp/log || tail -n 5 /tmp/log; fi
+}
 at_end=
 last() { sed -n 's/.*last completed transaction was at log time \(.*\)/\1/p' /tmp/log | tail -1; }
 [ -n "$AT" ] || at_end=yes
 if ! start "$options"; then
-    grep -q 'recovery ended before configured recovery target was reached' /tmp/log || fail "$(grep -E 'FATAL|PANIC' /tmp/log || tail -5 /tmp/log)"
+    grep -q 'recovery ended before configured recovery target was reached' /tmp/log || fail "$(why)"
     # The repository has no transaction after the moment. So the moment's state is the latest one.
     at_end=yes
     reached=$(last)
     sed -i '/^recovery_target/d' data/postgresql.auto.conf
-    start "$options" || fail "$(grep -E 'FATAL|PANIC' /tmp/log || tail -5 /tmp/log)"
+    start "$options" || fail "$(why)"
 fi
 [ -n "${reached:-}" ] || reached=$(last)
 # These options hold whatever the database's settings are.
 export PGOPTIONS="-c default_transaction_read_only=off -c search_path=pg_catalog -c statement_timeout=0 -c client_min_messages=warning"
-# The source's log was archived up to here before the restore began. If less was replayed, a part of it is missing in the repository.
-if [ -n "$REACH" ] && [ -n "$at_end" ]; then
-    [ "$(psql -XAtq -d postgres -c "SELECT pg_last_wal_replay_lsn() >= '$REACH'")" = t ] ||
+# The source's log was archived up to REACH before the restore began, and the repository has the file `last`. If less was replayed, a part of
+# the log is missing or damaged.
+begin_of_last=$(printf '%s' "$last" | sed -n 's|^.\{8\}\(.\{8\}\).\{6\}\(..\)$|\1/\2000000|p')
+if [ -n "$at_end" ]; then
+    enough="pg_last_wal_replay_lsn() >= '${REACH:-0/0}' AND pg_last_wal_replay_lsn() > '${begin_of_last:-0/0}'"
+    [ "$(psql -XAtq -d postgres -c "SELECT $enough")" = t ] ||
         fail "the repository lacks a part of the write-ahead log; restore to a moment before ${reached:-the last backup}"
 fi
 

@@ -257,10 +257,13 @@ def test_a_damaged_repository_fails_the_test_restore(user: Cluster, source: str,
             "end of the log": "the log was replayed only up to ",
         }
         assert re.search(rf"{SOURCE}: ({expected[part]})", failed.err), failed.err
-        assert f"{SOURCE}: backed up from 20" in (told := user.run("backups", plain=True, db=SOURCE).out)
+        assert f"{SOURCE}: restorable from 20" in (told := user.run("backups", plain=True, db=SOURCE).out)
         assert "but its test restore failed: " in told
         assert "  backup: its test restore failed: " in user.run("list", plain=True).out
         wait_until(lambda: not leftovers(), 20, "the restored database is not erased")
+        if part == "log":
+            refused = user.run("restore", plain=True, fails=True, **of(SOURCE, f"{PREFIX}damaged"))
+            assert f"{PREFIX}damaged: {SOURCE} could not be restored: " in refused.err
     finally:
         on(ENVIRONMENT.node, f"mv /srv/backups/kept {path}")
     user.run("backup", db=SOURCE, kind="test")

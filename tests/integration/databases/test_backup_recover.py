@@ -20,6 +20,8 @@ from .test_backup import ENVIRONMENT, of
 
 LOST, CUT, ERASED = (PREFIX + name for name in ("lost", "cut", "erased"))
 AGENT = "_backup"
+# The volumes that the databases had at first.
+VOLUMES: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +72,11 @@ def test_lost_databases_come_back(user: Cluster) -> None:
         with user.connect(name) as connection:
             connection.execute("create table kept as select generate_series(1, 5000) as i")
     user.run("backup", db=list(names))
-    volumes = {name: volume_of(user, name) for name in names}
-    wait_until(lambda: all(map(copied, volumes.values())), 60, "a record was not copied")
-    before = copied(volumes[ERASED])
+    VOLUMES.update({name: volume_of(user, name) for name in names})
+    wait_until(lambda: all(map(copied, VOLUMES.values())), 60, "a record was not copied")
+    before = copied(VOLUMES[ERASED])
     user.run("purge", db=ERASED, confirm=ENVIRONMENT.name)
-    wait_until(lambda: copied(volumes[ERASED]) != before, 60, "the copy does not say that the database was erased")
+    wait_until(lambda: copied(VOLUMES[ERASED]) != before, 60, "the copy does not say that the database was erased")
     logins = {name: user.login(name) for name in (LOST, CUT)}
     with without_agent(user):
         for name in (LOST, CUT):
@@ -98,13 +100,21 @@ def test_lost_databases_come_back(user: Cluster) -> None:
     assert (described["description"]["memory"], described["labels"]) == (96, {"team": "web"})
     assert user.client.jobs.get(prefix="_transfer-") == []
     again = user.run("recover", plain=True)
-    assert "Nothing is lost: all databases of the repository are here." in again.out
+    assert "Nothing is lost: all databases of which the repository has a record are here, or were erased." in again.out
 
 
-def test_an_erased_database_is_restored_by_its_name(user: Cluster) -> None:
-    copy = f"{PREFIX}from-erased"
-    done = user.run("restore", plain=True, **of(ERASED, copy))
-    assert f"{ERASED} was erased at 20" in done.out
+def test_an_erased_database_is_restored_by_its_name_or_volume(user: Cluster) -> None:
+    copies = f"{PREFIX}by-name", f"{PREFIX}by-volume"
+    for copy, source in zip(copies, (ERASED, VOLUMES[ERASED]), strict=True):
+        done = user.run("restore", plain=True, **of(source, copy))
+        assert f"{ERASED} was erased at 20" in done.out
+        with user.connect(copy) as connection:
+            assert connection.execute("select count(*) from kept").fetchone() == (5000,)
+
+
+def test_the_state_before_the_loss_is_restored_by_the_former_volume(user: Cluster) -> None:
+    copy = f"{PREFIX}before"
+    user.run("restore", plain=True, **of(VOLUMES[LOST], copy))
     with user.connect(copy) as connection:
         assert connection.execute("select count(*) from kept").fetchone() == (5000,)
 
