@@ -26,7 +26,16 @@ package.__path__ = [str(COLLECTIONS / "ansible_collections"), *package.__path__]
 
 # What takes longest begins first. What has the same nodes runs one after the other, as one group. Elsewhere each file is a group,
 # and runs in the environment of the worker that takes it (tests/support/environments.py).
-SLOWEST = ("molecule", "collection", "awx", "integration/aws", "integration", "clients", "lint")
+SLOWEST = (
+    "molecule",
+    "collection",
+    "integration/databases/test_backup",
+    "awx",
+    "integration/aws",
+    "integration",
+    "clients",
+    "lint",
+)
 TOGETHER = (
     *("tests/molecule", "tests/integration/aws", "tests/integration/databases/test_backup"),
     *("tests/awx", "tests/clients", "tests/faults"),
