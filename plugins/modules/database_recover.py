@@ -64,7 +64,7 @@ EXAMPLES = r"""
 - name: Restore what this environment has lost
   infinite.databases.database_recover:
     nomad_namespace: databases
-    images: {"17": localhost/infinite-databases/postgres:17}
+    images: {"17": "postgres:17.6"}
     defaults: {memory: 64, memory_max: 256, cpu: 5, allowed_cidrs: []}
     domain: db.example.com
     pool_job: "{{ lookup('infinite.databases.nomad_job_file', 'pool.nomad.hcl') }}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from tests.support.environments import Environment
 from tests.support.examples import examples
 from tests.support.nodes import Cluster, on, wait_until
 from tests.support.s3 import S3
-from tests.support.user import PREFIX, Done
+from tests.support.user import PREFIX, ROOT, Done
+
+from .test_examples import WITH_BACKUPS
 
 ENVIRONMENT = Environment("backups-4", backups=True)
 SOURCE, NOON, LATEST, AGAIN = (PREFIX + name for name in ("backed-up", "noon", "latest", "again"))
@@ -289,10 +292,13 @@ def test_a_broken_index_fails_the_test_restore(user: Cluster) -> None:
     user.run("backup", db=name, kind="test")
 
 
-@pytest.mark.parametrize("module", ["database_backup", "database_restore"])
+@pytest.mark.parametrize("module", WITH_BACKUPS)
 def test_examples(user: Cluster, source: str, tmp_path: Path, module: str) -> None:
     """test_examples.py runs those of the other modules."""
-    tasks = examples(module, {"mydb": SOURCE, "mydb-again": f"{PREFIX}example"})
+    names = {"mydb": SOURCE, "mydb-again": f"{PREFIX}example", "db.example.com": user.domain}
+    tasks = examples(module, names | {"postgres:17.6": user.known["database_images"]["17"]})
+    for file in (ROOT / "roles" / "database" / "files").iterdir():
+        shutil.copy(file, tmp_path)
     defaults = {"group/infinite.databases.nomad": user.connection}
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}
     playbook = tmp_path / "example.yml"

@@ -81,7 +81,7 @@ def test_lost_databases_come_back(user: Cluster) -> None:
     with without_agent(user):
         for name in (LOST, CUT):
             forget(user.client, name)
-    wanted = user.run("recover", "--check", plain=True).out
+    wanted = user.run("recover", "--check", plain=True, db=list(names)).out
     assert sorted(line for line in wanted.splitlines() if "would be" in line) == [
         f"{CUT}: would be recovered",
         f"{LOST}: would be recovered",
@@ -90,7 +90,7 @@ def test_lost_databases_come_back(user: Cluster) -> None:
     process = user.start("recover", db=CUT)
     user.kill_when(process, lambda: bool(user.client.jobs.get(prefix=f"_transfer-{CUT}_")))
     assert "was not finished: restore it again, or purge it" in user.run("provision", plain=True, fails=True, db=CUT).err
-    done = user.run("recover", plain=True)
+    done = user.run("recover", plain=True, db=list(names))
     for name in (LOST, CUT):
         assert f"{name}: recovered from pg17-" in done.out
         assert user.login(name) == logins[name]
@@ -99,7 +99,7 @@ def test_lost_databases_come_back(user: Cluster) -> None:
     described = json.loads(user.run("info", plain=True, db=LOST, output="json").out)
     assert (described["description"]["memory"], described["labels"]) == (96, {"team": "web"})
     assert user.client.jobs.get(prefix="_transfer-") == []
-    again = user.run("recover", plain=True)
+    again = user.run("recover", plain=True, db=list(names))
     assert "Nothing is lost: all databases of which the repository has a record are here, or were erased." in again.out
 
 

@@ -22,7 +22,7 @@ from tests.support.user import PREFIX, ROOT, User
 MYDB, COPY = f"{PREFIX}mydb", f"{PREFIX}mydb-copy"
 NAMESPACES = {"databases": "test-examples", "platform": "test-examples-platform"}
 # The examples that need an environment with backups: test_backup.py runs them.
-WITH_BACKUPS = ("database_backup", "database_restore")
+WITH_BACKUPS = ("database_backup", "database_recover", "database_restore")
 # The examples that register what an example goes on with.
 BEFORE = {
     "database_load": ["database_dump"],
