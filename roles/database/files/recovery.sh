@@ -84,9 +84,9 @@ export PGOPTIONS="-c default_transaction_read_only=off -c search_path=pg_catalog
 # The source's log was archived up to REACH before the restore began, and the repository has the file `last`. If less was replayed, a part of
 # the log is missing or damaged.
 begin_of_last=$(printf '%s' "$last" | sed -n 's|^.\{8\}\(.\{8\}\).\{6\}\(..\)$|\1/\2000000|p')
+: "${REACH:=0/0}" "${begin_of_last:=0/0}"
 if [ -n "$at_end" ]; then
-    enough="pg_last_wal_replay_lsn() >= '${REACH:-0/0}' AND pg_last_wal_replay_lsn() > '${begin_of_last:-0/0}'"
-    [ "$(psql -XAtq -d postgres -c "SELECT $enough")" = t ] ||
+    [ "$(psql -XAtq -d postgres -c "SELECT replayed >= '$REACH' AND replayed > '$begin_of_last' FROM pg_last_wal_replay_lsn() AS replayed")" = t ] ||
         fail "the repository lacks a part of the write-ahead log; restore to a moment before ${reached:-the last backup}"
 fi
 

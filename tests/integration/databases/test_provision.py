@@ -122,9 +122,10 @@ def test_check_mode_changes_nothing(user: User, first: str) -> None:
     assert [secret for secret in secrets if secret in done.out + done.err] == []
 
 
-def test_what_changes_without_the_job_is_in_the_diff(user: User, first: str) -> None:
-    user.run("provision", db=first, labels="team=web", ttl="2h")
-    changed: dict[str, Any] = {"db": first, "labels": "team=db", "ttl": "7d"}
+def test_what_changes_without_the_job_is_in_the_diff(user: User) -> None:
+    name = "infinite-test-diff"
+    user.run("provision", db=name, labels="team=web", ttl="2h")
+    changed: dict[str, Any] = {"db": name, "labels": "team=db", "ttl": "7d"}
     for options in (["--check", "--diff"], ["--diff"]):
         told = user.run("provision", *options, plain=True, **changed).out
         assert "updated, labels team=web -> team=db, ttl 2h -> 7d" in told
