@@ -13,6 +13,7 @@ description:
   - The file gets its name when the dump is complete.
 extends_documentation_fragment:
   - infinite.databases.nomad
+  - infinite.databases.place
 attributes:
   check_mode:
     support: full
@@ -50,14 +51,6 @@ options:
     description: The environment's domain.
     type: str
     required: true
-  port:
-    description: The environment's port.
-    type: int
-    default: 5432
-  ca_cert:
-    description: The CA that the environment's clients trust. Empty if the certificate is a public one.
-    type: str
-    default: ""
 author:
   - Infinite Databases contributors (@infinite-databases)
 """

@@ -15,6 +15,7 @@ description:
     database has to have the extensions already.
 extends_documentation_fragment:
   - infinite.databases.nomad
+  - infinite.databases.place
 attributes:
   check_mode:
     support: full
@@ -62,14 +63,6 @@ options:
     description: The environment's domain.
     type: str
     required: true
-  port:
-    description: The environment's port.
-    type: int
-    default: 5432
-  ca_cert:
-    description: The CA that the environment's clients trust. Empty if the certificate is a public one.
-    type: str
-    default: ""
 author:
   - Infinite Databases contributors (@infinite-databases)
 """

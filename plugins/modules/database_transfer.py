@@ -17,6 +17,7 @@ description:
   - Before anything is changed, the module checks that the target has the extensions and is empty, and that the versions fit.
 extends_documentation_fragment:
   - infinite.databases.nomad
+  - infinite.databases.place
 attributes:
   check_mode:
     support: partial
@@ -81,14 +82,6 @@ options:
     description: The environment's domain.
     type: str
     required: true
-  port:
-    description: The environment's port.
-    type: int
-    default: 5432
-  ca_cert:
-    description: The CA that the environment's clients trust. Empty if the certificate is a public one.
-    type: str
-    default: ""
 author:
   - Infinite Databases contributors (@infinite-databases)
 """

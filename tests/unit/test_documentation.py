@@ -53,7 +53,8 @@ def test_documentation_matches_the_argument_spec(name: str) -> None:
     documentation = texts["DOCUMENTATION"]
     options = dict(documentation.get("options") or {})
     for used in documentation.get("extends_documentation_fragment") or []:
-        options |= fragment(used)
+        # As Ansible does: the module's own text of an option comes before the fragment's.
+        options = fragment(used) | options
     spec = importlib.import_module(f"{PACKAGE}.modules.{name}").SPEC
     compare(spec.argument_spec, options, name)
     assert documentation["module"] == name

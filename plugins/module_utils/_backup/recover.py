@@ -19,7 +19,6 @@ from ansible_collections.infinite.databases.plugins.module_utils._backup.restore
 from ansible_collections.infinite.databases.plugins.module_utils._database.checks import check_names
 from ansible_collections.infinite.databases.plugins.module_utils._database.claim import Claims
 from ansible_collections.infinite.databases.plugins.module_utils._database.prepared_volumes import Pool
-from ansible_collections.infinite.databases.plugins.module_utils._database.record import change
 from ansible_collections.infinite.databases.plugins.module_utils._database.select import read_all
 from ansible_collections.infinite.databases.plugins.module_utils._nomad.client import CONNECTION_SPEC, NomadClient
 from ansible_collections.infinite.databases.plugins.module_utils._transfer.lock import interruptible
@@ -119,7 +118,6 @@ def restore_all(client: NomadClient, params: Mapping[str, Any], names: Collectio
         if record["version"] not in params["images"] or record["restore"].get("source") != record["name"]:
             raise InvalidInput(f"{record['name']}: another run has changed it meanwhile; see `info`, and run this again")
         until = restore_data(client, params, record, repository, stopping)
-        change(client, record, lambda now: dict(now) | {"restore": {}})
         former, took = record["restore"]["stanza"], time.monotonic() - began
         return f"{record['name']}: recovered from {former} (last transaction: {until}), in {took:.0f} s"
 

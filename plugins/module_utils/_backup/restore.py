@@ -173,7 +173,7 @@ def restore_data(
     repository: Mapping[str, str],
     stopping: threading.Event | None = None,
 ) -> str:
-    """Restore into the record's volume what the record says. Return the time of the last transaction.
+    """Restore into the record's volume what the record says, and note that it is done. Return the time of the last transaction.
 
     A restore is a transfer: see lock.py for what ends an interrupted one. ``stopping`` ends it from another thread.
     """
@@ -194,7 +194,8 @@ def restore_data(
         if not said or said[1] != "done":
             why = said[2] if said else explain(client, (client.namespace, job), verdict)["reason"]
             raise JobFailed(f"{name}: {asked['source']} could not be restored: {why}; run it again, or purge {name}")
-        return said[2]
+    change(client, record, lambda now: dict(now) | {"restore": {}})
+    return said[2]
 
 
 def finish(client: NomadClient, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,7 +208,6 @@ def finish(client: NomadClient, params: Mapping[str, Any]) -> dict[str, Any]:
     repository = read_repository(client)
     with interruptible(name):
         until = restore_data(client, params, record, repository)
-        change(client, record, lambda now: dict(now) | {"restore": {}})
     return {"until": until, "seconds": round(time.monotonic() - started, 1)}
 
 
